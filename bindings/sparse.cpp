@@ -1,0 +1,85 @@
+#include "nearlinear/sparse.hpp"
+
+#include <nanobind/stl/pair.h>
+
+#include <variant>
+
+#include "arrays.hpp"
+
+namespace {
+
+template <class T, class I>
+nearlinear::CsrView<T, I> csr_view(const std::pair<nearlinear::Index, nearlinear::Index>& shape,
+                                   const VectorArray<I>& indptr, const VectorArray<I>& indices,
+                                   const VectorArray<T>& data) {
+  return {shape.first, shape.second, view(indptr), view(indices), view(data)};
+}
+
+template <class T, class I>
+nb::tuple csr_parts(nearlinear::CsrMatrix<T, I>&& matrix) {
+  return nb::make_tuple(as_numpy(std::move(matrix.data)), as_numpy(std::move(matrix.indices)),
+                        as_numpy(std::move(matrix.indptr)));
+}
+
+/// With 32-bit indices, the product's own are 64 bits wide if they must be.
+template <class T, class I>
+auto product(const nearlinear::CsrView<T, I>& A, const nearlinear::CsrView<T, I>& B,
+             const nearlinear::MatmulOptions& options, const nearlinear::RunOptions& run) {
+  if constexpr (std::is_same_v<I, std::int32_t>)
+    return nearlinear::matmul_any_size(A, B, options, run);
+  else
+    return std::variant<nearlinear::CsrMatrix<T, I>>(nearlinear::matmul(A, B, options, run));
+}
+
+template <class T, class I>
+void bind_matmul(nb::module_& module) {
+  module.def(
+      "matmul",
+      [](std::pair<nearlinear::Index, nearlinear::Index> a_shape, const VectorArray<T>& a_data,
+         const VectorArray<I>& a_indices, const VectorArray<I>& a_indptr,
+         std::pair<nearlinear::Index, nearlinear::Index> b_shape, const VectorArray<T>& b_data,
+         const VectorArray<I>& b_indices, const VectorArray<I>& b_indptr, nearlinear::Accumulator accumulator,
+         int n_threads, const nb::object& callback) {
+        const auto A = csr_view<T, I>(a_shape, a_indptr, a_indices, a_data);
+        const auto B = csr_view<T, I>(b_shape, b_indptr, b_indices, b_data);
+        const nearlinear::RunOptions run = run_options(n_threads, callback);
+        auto C = without_gil([&] { return product(A, B, {.accumulator = accumulator}, run); });
+        return std::visit([](auto& matrix) { return csr_parts(std::move(matrix)); }, C);
+      },
+      "a_shape"_a, "a_data"_a.noconvert(), "a_indices"_a.noconvert(), "a_indptr"_a.noconvert(), "b_shape"_a,
+      "b_data"_a.noconvert(), "b_indices"_a.noconvert(), "b_indptr"_a.noconvert(),
+      "accumulator"_a = nearlinear::Accumulator::automatic, "n_threads"_a = 0, "callback"_a = nb::none());
+}
+
+template <class T, class I>
+void bind_require_valid_csr(nb::module_& module) {
+  module.def(
+      "require_valid_csr",
+      [](std::pair<nearlinear::Index, nearlinear::Index> shape, const VectorArray<T>& data,
+         const VectorArray<I>& indices, const VectorArray<I>& indptr, const char* function, const char* argument) {
+        const nearlinear::RunOptions run = run_options(0, nb::none());
+        return without_gil([&] {
+          return nearlinear::require_valid_csr(csr_view<T, I>(shape, indptr, indices, data), function, argument, run);
+        });
+      },
+      "shape"_a, "data"_a.noconvert(), "indices"_a.noconvert(), "indptr"_a.noconvert(), "function"_a, "argument"_a);
+}
+
+template <class T, class I>
+void bind_types(nb::module_& module) {
+  bind_matmul<T, I>(module);
+  bind_require_valid_csr<T, I>(module);
+}
+
+}  // namespace
+
+void bind_sparse(nb::module_& module) {
+  nb::enum_<nearlinear::Accumulator>(module, "Accumulator")
+      .value("auto", nearlinear::Accumulator::automatic)
+      .value("dense", nearlinear::Accumulator::dense)
+      .value("hash", nearlinear::Accumulator::hash);
+  bind_types<float, std::int32_t>(module);
+  bind_types<float, std::int64_t>(module);
+  bind_types<double, std::int32_t>(module);
+  bind_types<double, std::int64_t>(module);
+}

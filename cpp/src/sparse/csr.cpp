@@ -1,0 +1,148 @@
+// Checks and repairs of matrices in compressed rows.
+#include <algorithm>
+#include <atomic>
+#include <limits>
+#include <utility>
+#include <vector>
+
+#include "core/threads.hpp"
+#include "nearlinear/sparse.hpp"
+
+namespace nearlinear {
+namespace {
+
+constexpr Index chunk = Index{1} << 16;  // entries that are looked at between two polls
+
+/// Calls body(begin, end) for stretches that cover [0, count).
+template <class Body>
+void for_each_chunk(Index count, const RunOptions& run, Monitor& monitor, const Body& body) {
+  const Index chunks = (count + chunk - 1) / chunk;
+  parallel_for(chunks, thread_count(run.n_threads, count), monitor,
+               [&](Index c) { body(c * chunk, std::min((c + 1) * chunk, count)); });
+}
+
+/// The first i in [0, count) for which is_bad(i) holds, or count. Looks at all of them: to stop at the first would keep
+/// the compiler from using vectors, and bad input is rare.
+template <class Predicate>
+Index find_bad(Index count, const RunOptions& run, Monitor& monitor, const Predicate& is_bad) {
+  std::atomic<bool> found{false};
+  for_each_chunk(count, run, monitor, [&](Index begin, Index end) {
+    bool bad = false;
+    for (Index i = begin; i < end; ++i) bad |= is_bad(i);
+    if (bad) found = true;
+  });
+  if (!found) return count;
+  Index first = 0;
+  while (!is_bad(first)) ++first;
+  return first;
+}
+
+}  // namespace
+
+template <class T, class I>
+bool require_valid_csr(const CsrView<T, I>& matrix, const char* function, const char* argument, const RunOptions& run) {
+  const auto check = [&](bool condition, const auto&... message) {
+    require(condition, function, ": ", argument, message...);
+  };
+  const I* const indptr = matrix.indptr.data();
+  const I* const indices = matrix.indices.data();
+  check(matrix.rows >= 0 && matrix.cols >= 0, " has the negative shape ", Shape{matrix.rows, matrix.cols});
+  check(matrix.cols <= static_cast<Index>(std::numeric_limits<I>::max()), " has ", matrix.cols,
+        " columns, more than its index type can number");
+  check(matrix.indptr.size() == static_cast<std::size_t>(matrix.rows) + 1, ".indptr has ", matrix.indptr.size(),
+        " entries; with ", matrix.rows, " rows it must have ", matrix.rows + 1);
+  check(indptr[0] == 0, ".indptr begins with ", indptr[0], "; it must begin with 0");
+
+  Monitor monitor(run.keep_going);
+  const Index row = find_bad(matrix.rows, run, monitor, [=](Index i) { return indptr[i + 1] < indptr[i]; });
+  if (row < matrix.rows)
+    check(false, ".indptr decreases from ", indptr[row], " to ", indptr[row + 1], " at index ", row + 1);
+
+  const Index nnz = matrix.nnz();
+  check(static_cast<std::size_t>(nnz) <= matrix.indices.size(), ".indptr ends with ", nnz, " but ", argument,
+        ".indices has ", matrix.indices.size(), " entries");
+  check(static_cast<std::size_t>(nnz) <= matrix.data.size(), ".indptr ends with ", nnz, " but ", argument, ".data has ",
+        matrix.data.size(), " entries");
+
+  using Unsigned = std::make_unsigned_t<I>;
+  const auto cols = static_cast<Unsigned>(matrix.cols);
+  const Index entry = find_bad(nnz, run, monitor, [=](Index k) { return static_cast<Unsigned>(indices[k]) >= cols; });
+  if (entry < nnz)
+    check(false, ".indices has the column ", indices[entry], " at index ", entry, "; ", argument, " has ", matrix.cols,
+          " columns");
+
+  // Every row increases strictly if and only if the columns fail to increase nowhere but between two rows.
+  std::atomic<Index> steps_back{0};
+  for_each_chunk(nnz - 1, run, monitor, [&](Index begin, Index end) {
+    Index count = 0;
+    for (Index k = begin; k < end; ++k) count += static_cast<Index>(indices[k] >= indices[k + 1]);
+    steps_back += count;
+  });
+  for_each_chunk(matrix.rows, run, monitor, [&](Index begin, Index end) {
+    Index count = 0;
+    for (Index i = begin; i < end; ++i) {
+      const Index first = indptr[i];
+      if (first > 0 && first < indptr[i + 1]) count += static_cast<Index>(indices[first - 1] >= indices[first]);
+    }
+    steps_back -= count;
+  });
+  return steps_back == 0;
+}
+
+template <class T, class I>
+CsrMatrix<T, I> sum_duplicates(const CsrView<T, I>& matrix, const RunOptions& run) {
+  require_valid_csr(matrix, "sum_duplicates", "matrix", run);
+  const Index nnz = matrix.nnz();
+  CsrMatrix<T, I> result{matrix.rows, matrix.cols, Array<I>(matrix.rows + 1), Array<I>(nnz), Array<T>(nnz)};
+  Monitor monitor(run.keep_going);
+
+  // Each row is sorted and summed where it stands, and its size noted ...
+  constexpr Index rows_per_body = 256;
+  const Index bodies = (matrix.rows + rows_per_body - 1) / rows_per_body;
+  parallel_for(bodies, thread_count(run.n_threads, 10 * nnz), monitor, [&](Index b) {
+    std::vector<std::pair<I, T>> entries;
+    for (Index i = b * rows_per_body; i < std::min((b + 1) * rows_per_body, matrix.rows); ++i) {
+      const auto first = static_cast<std::size_t>(matrix.indptr[static_cast<std::size_t>(i)]);
+      const auto last = static_cast<std::size_t>(matrix.indptr[static_cast<std::size_t>(i) + 1]);
+      entries.clear();
+      for (std::size_t k = first; k < last; ++k) entries.emplace_back(matrix.indices[k], matrix.data[k]);
+      std::stable_sort(entries.begin(), entries.end(),
+                       [](const auto& a, const auto& b2) { return a.first < b2.first; });
+      auto out = static_cast<Index>(first);
+      for (std::size_t e = 0; e < entries.size(); ++e) {
+        if (e > 0 && entries[e].first == entries[e - 1].first) {
+          result.data[out - 1] += entries[e].second;
+        } else {
+          result.indices[out] = entries[e].first;
+          result.data[out++] = entries[e].second;
+        }
+      }
+      result.indptr[i + 1] = static_cast<I>(out - static_cast<Index>(first));
+    }
+  });
+
+  // ... then the rows move together.
+  result.indptr[0] = 0;
+  for (Index i = 0; i < matrix.rows; ++i) {
+    const Index from = matrix.indptr[static_cast<std::size_t>(i)];
+    const Index to = result.indptr[i];
+    const Index size = result.indptr[i + 1];
+    std::copy_n(result.indices.data() + from, size, result.indices.data() + to);
+    std::copy_n(result.data.data() + from, size, result.data.data() + to);
+    result.indptr[i + 1] = static_cast<I>(to + size);
+  }
+  result.indices.shrink(result.indptr[matrix.rows]);
+  result.data.shrink(result.indptr[matrix.rows]);
+  return result;
+}
+
+#define NEARLINEAR_INSTANTIATE(T, I)                                                                  \
+  template bool require_valid_csr(const CsrView<T, I>&, const char*, const char*, const RunOptions&); \
+  template CsrMatrix<T, I> sum_duplicates(const CsrView<T, I>&, const RunOptions&);
+NEARLINEAR_INSTANTIATE(float, std::int32_t)
+NEARLINEAR_INSTANTIATE(float, std::int64_t)
+NEARLINEAR_INSTANTIATE(double, std::int32_t)
+NEARLINEAR_INSTANTIATE(double, std::int64_t)
+#undef NEARLINEAR_INSTANTIATE
+
+}  // namespace nearlinear

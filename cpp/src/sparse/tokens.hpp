@@ -1,0 +1,24 @@
+/// Cuts a product into tokens: pieces of about equal work, in the order of the result.
+#pragma once
+
+#include <vector>
+
+#include "nearlinear/core/monitor.hpp"
+#include "nearlinear/sparse.hpp"
+#include "sparse/kernels.hpp"
+
+namespace nearlinear::sparse {
+
+struct Tokens {
+  std::vector<Token> list;
+  Index products = 0;  ///< scalar products of all tokens
+  Index capacity = 0;  ///< bound on the number of entries of the result
+};
+
+/// Counts the scalar products, f_i = sum over A_ik of nnz(B_k), and cuts wherever about 16384 of them are together. A
+/// row so long that `threads` threads would wait for it is cut by columns, which leaves every sum as it is.
+/// Throws std::overflow_error when the number of products does not fit an Index.
+template <class T, class I>
+Tokens cut_tokens(const CsrView<T, I>& A, const CsrView<T, I>& B, int threads, Monitor& monitor);
+
+}  // namespace nearlinear::sparse

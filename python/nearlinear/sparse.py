@@ -1,0 +1,109 @@
+"""Products of sparse matrices."""
+
+from typing import Any, Literal
+
+import numpy as np
+import scipy.sparse
+
+from nearlinear import _core, _inputs, _progress
+
+__all__ = ["matmul"]
+
+
+def matmul(
+    A: Any,  # noqa: N803
+    B: Any,  # noqa: N803
+    *,
+    accumulator: Literal["auto", "dense", "hash"] = "auto",
+    n_threads: int | None = None,
+    callback: _inputs.Callback | None = None,
+    verbose: _progress.Verbose = False,
+) -> Any:
+    r"""
+    Product of two sparse matrices.
+
+    Computes :math:`C = A B`, that is :math:`C_{ij} = \sum_k A_{ik} B_{kj}` over the entries that are stored, with
+    sorted rows and one entry per place.
+
+    Parameters
+    ----------
+    A : sparse array or matrix, shape (n, k)
+        Any format of SciPy; CSR is taken as it is, others are converted. Rows need not be sorted, and a place may be
+        stored more than once, which means the sum. Real numbers; integers and booleans become float64.
+    B : sparse array or matrix, shape (k, m)
+        The same.
+    accumulator : {"auto", "dense", "hash"}, default "auto"
+        What a row's products are summed in: one sum per column of `B`, which is fast, or a hash table, which takes
+        memory in proportion to the row alone. "auto" takes the dense one unless it is large (16 MiB over all threads)
+        and large beside the operands (a quarter of their memory). The choice changes no entry.
+    n_threads : int, optional
+        Upper limit on the number of threads. By default `nearlinear.get_num_threads`.
+    callback : callable, optional
+        Called as ``callback(fraction_done)`` every 50 ms or so; returning True stops the computation.
+    verbose : bool or "progress", default False
+        True logs progress to the logger "nearlinear"; "progress" shows a tqdm bar where tqdm is installed.
+
+    Returns
+    -------
+    C : csr_array or csr_matrix, shape (n, m)
+        An array if one of the operands is, in canonical format. float32 if both operands are, else float64. Its
+        indices are 32 bits wide if those of both operands are and it has fewer than :math:`2^{31}` entries. It has an
+        entry wherever some :math:`A_{ik}` and :math:`B_{kj}` are both stored, even when their sum is zero
+        (``C.eliminate_zeros()`` drops those; SciPy's own product never stores them). It is equal to the last bit for
+        every number of threads, instruction set and accumulator, but for the sign of zeros.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not match, an operand does not have two dimensions, or an operand is no valid matrix: indptr
+        that does not begin with 0 or decreases, or an index out of range, which SciPy does not always notice.
+    TypeError
+        If an operand is not sparse, or is complex or not numeric.
+    MemoryError
+        If there is no memory for the result; the message states the size.
+    Interrupted
+        If `callback` returned True.
+
+    Notes
+    -----
+    With :math:`f = \sum_{(i, k) \in A} \mathrm{nnz}(B_{k:})`, the number of scalar products, it takes
+    :math:`O(\mathrm{nnz}(A) + \mathrm{nnz}(B) + f)` operations; hashing takes a factor
+    :math:`\log \mathrm{nnz}(C_{i:})` more, for sorting. Memory: the result, and per thread about 2 MB and an
+    accumulator. Entry :math:`C_{ij}` is summed in the order in which row i of `A` is stored; to first order its error
+    is at most :math:`\mathrm{nnz}(A_{i:})\, u\, (|A| |B|)_{ij}`, u being the unit round-off. NaN and Inf spread through
+    stored entries only.
+
+    The work is cut into tokens of equal numbers of scalar products, and rows are merged as they are generated, as in
+    SMASH [1]_; on a CPU every row has one owner, so that its accumulator needs no atomic operations.
+
+    References
+    ----------
+    .. [1] K. Shivdikar, "SMASH: Sparse Matrix Atomic Scratchpad Hashing", Northeastern University, 2021.
+    .. [2] F. G. Gustavson, "Two fast algorithms for sparse matrices: multiplication and permuted transposition", ACM
+       Transactions on Mathematical Software 4 (1978) 250-269.
+
+    Examples
+    --------
+    >>> import nearlinear as nl
+    >>> import scipy.sparse as sp
+    >>> A = sp.csr_array([[1.0, 2.0], [0.0, 5.0]])
+    >>> B = sp.csr_array([[0.0, 3.0], [4.0, 0.0]])
+    >>> nl.sparse.matmul(A, B).toarray()
+    array([[ 8.,  3.],
+           [20.,  0.]])
+    """
+    a = _inputs.check_sparse("A", A, function="matmul")
+    b = a if B is A else _inputs.check_sparse("B", B, function="matmul")
+    data = np.result_type(a.data, b.data)
+    index = np.result_type(a.indices, b.indices)
+    a, b = a.astype(data, index), b.astype(data, index)
+    choice = _core.Accumulator[_inputs.check_choice("accumulator", accumulator, ("auto", "dense", "hash"))]
+    threads = _inputs.check_n_threads(n_threads)
+    with _progress.watch("matmul", callback, verbose) as keep_going:
+        parts = _core.matmul(*a, *b, accumulator=choice, n_threads=threads, callback=keep_going)
+
+    is_array = isinstance(A, scipy.sparse.sparray) or isinstance(B, scipy.sparse.sparray)
+    kind = scipy.sparse.csr_array if is_array else scipy.sparse.csr_matrix
+    product = kind(parts, shape=(a.shape[0], b.shape[1]))
+    product.has_canonical_format = True  # or SciPy looks at every entry to find out
+    return product
