@@ -15,8 +15,11 @@ nearlinear::CsrView<T, I> csr_view(const std::pair<nearlinear::Index, nearlinear
   return {shape.first, shape.second, view(indptr), view(indices), view(data)};
 }
 
+using CsrParts = nb::typed<nb::tuple, nb::object, nb::object, nb::object>;
+
+/// data, indices, indptr: in the order of SciPy's constructors.
 template <class T, class I>
-nb::tuple csr_parts(nearlinear::CsrMatrix<T, I>&& matrix) {
+CsrParts csr_parts(nearlinear::CsrMatrix<T, I>&& matrix) {
   return nb::make_tuple(as_numpy(std::move(matrix.data)), as_numpy(std::move(matrix.indices)),
                         as_numpy(std::move(matrix.indptr)));
 }

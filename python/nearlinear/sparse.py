@@ -11,8 +11,8 @@ __all__ = ["matmul"]
 
 
 def matmul(
-    A: Any,  # noqa: N803
-    B: Any,  # noqa: N803
+    A: Any,
+    B: Any,
     *,
     accumulator: Literal["auto", "dense", "hash"] = "auto",
     n_threads: int | None = None,

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <mutex>
+#include <type_traits>
 #include <utility>
 
 #if __has_include(<sys/mman.h>)
@@ -94,10 +95,11 @@ class Cache {
   std::size_t total_ = 0;
 };
 
-Cache& cache() {
-  static auto& shared = *new Cache;  // never destroyed: results may outlive everything else
-  return shared;
-}
+// Trivially destructible, since results may outlive everything else.
+constinit Cache shared_cache;
+static_assert(std::is_trivially_destructible_v<Cache>);
+
+Cache& cache() { return shared_cache; }
 
 #else
 

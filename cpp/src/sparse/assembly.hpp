@@ -4,6 +4,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstring>
+#include <limits>
 #include <mutex>
 #include <vector>
 
@@ -38,7 +39,16 @@ class Assembly {
   }
 
   /// Answers whether the system gives room for `capacity` entries.
-  [[nodiscard]] bool reserve(Index capacity) noexcept { return try_allocate(capacity + slack); }
+  [[nodiscard]] bool reserve(Index capacity) noexcept {
+    if (capacity > std::numeric_limits<Index>::max() - slack) return false;
+    const Index size = capacity + slack;
+    Memory data = Memory::try_allocate(Array<T>::bytes(size));  // the larger one first: it finds the larger kept block
+    Memory indices = Memory::try_allocate(Array<I>::bytes(size));
+    if (indices.empty() || data.empty()) return false;
+    indices_ = Array<I>(std::move(indices), size);
+    data_ = Array<T>(std::move(data), size);
+    return true;
+  }
 
   /// After all tokens were counted: room for the entries that there are.
   void allocate_exactly() {
@@ -140,18 +150,6 @@ class Assembly {
   }
 
   [[nodiscard]] Index count(Index t) const { return starts_[index(t) + 1] - starts_[index(t)]; }
-
-  bool try_allocate(Index size) noexcept {
-    Index bytes = 0;
-    if (__builtin_mul_overflow(size, static_cast<Index>(sizeof(I) + sizeof(T)), &bytes)) return false;
-    Memory data =
-        Memory::try_allocate(index(size) * sizeof(T));  // the larger one first: it finds the larger kept block
-    Memory indices = Memory::try_allocate(index(size) * sizeof(I));
-    if (indices.empty() || data.empty()) return false;
-    indices_ = Array<I>(std::move(indices), size);
-    data_ = Array<T>(std::move(data), size);
-    return true;
-  }
 
   /// Tells the others that the token has `entries` entries, and moves the front over all that are now counted in a row.
   void announce(Index t, Index entries) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <type_traits>
 #include <utility>
@@ -55,16 +56,22 @@ class Array {
 
  public:
   Array() = default;
-  explicit Array(Index size) : Array(Memory::allocate(static_cast<std::size_t>(size) * sizeof(T)), size) {}
+  explicit Array(Index size) : Array(Memory::allocate(bytes(size)), size) {}
   Array(Memory memory, Index size) : memory_(std::move(memory)), size_(size) {}
 
   [[nodiscard]] static Array zeros(Index size) {
-    return {Memory::allocate_zeros(static_cast<std::size_t>(size) * sizeof(T)), size};
+    return {Memory::allocate_zeros(bytes(size)), size};
+  }
+
+  /// Of `size` elements; more than there can be in any case, where their product with the size of one overflows.
+  [[nodiscard]] static std::size_t bytes(Index size) {
+    std::size_t product = 0;
+    return __builtin_mul_overflow(static_cast<std::size_t>(size), sizeof(T), &product) ? SIZE_MAX : product;
   }
 
   /// Keeps the first `size` elements.
   void shrink(Index size) noexcept {
-    memory_.shrink(static_cast<std::size_t>(size) * sizeof(T));
+    memory_.shrink(bytes(size));
     size_ = size;
   }
 
