@@ -4,6 +4,9 @@ import sys
 from importlib.metadata import version as installed_version
 from pathlib import Path
 
+from docutils import nodes
+from sphinx.application import Sphinx
+
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 project = "nearlinear"
@@ -16,7 +19,7 @@ extensions = [
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.mathjax",
+    "sphinx-mathjax-offline",  # MathJax among the pages: they need no network
     "sphinx_gallery.gen_gallery",
 ]
 exclude_patterns = ["_build", "gallery"]
@@ -47,3 +50,16 @@ sphinx_gallery_conf = {
     "write_computation_times": False,
     "abort_on_example_error": True,
 }
+
+
+def strip_blank_ends(app: Sphinx, doctree: nodes.document) -> None:
+    """Examples end with the blank line that doctest needs to tell their output from the fence: not for readers."""
+    for block in doctree.findall(nodes.literal_block):
+        text = block.astext().rstrip("\n")
+        if block.get("language") == "pycon":
+            block.rawsource = text
+            block[:] = [nodes.Text(text)]
+
+
+def setup(app: Sphinx) -> None:
+    app.connect("doctree-read", strip_blank_ends)

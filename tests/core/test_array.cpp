@@ -11,7 +11,7 @@ using namespace nearlinear;
 
 namespace {
 
-constexpr Index sizes[] = {0, 1, 1000, 1 << 17, 3 << 20};  // in doubles: on the heap, and from 1 MiB on in pages
+constexpr Index sizes[] = {0, 1, 1000, 1 << 17, 1 << 19, (1 << 20) + 1};  // in doubles: on the heap, and from 1 MiB on in pages
 
 bool holds_sequence(const Array<double>& array) {
   double expected = 0;
@@ -70,7 +70,7 @@ TEST("many threads may allocate and free at once") {
   std::vector<int> wrong(8);
   for (int t = 0; t < 8; ++t)
     threads.emplace_back([&mistakes = wrong[static_cast<std::size_t>(t)]] {
-      for (Index round = 0; round < 50; ++round) {
+      for (Index round = 0; round < 20; ++round) {
         Array<double> array((1 << 17) + 10'000 * round);
         std::iota(array.begin(), array.end(), 0.0);
         array.shrink(array.size() / 2);

@@ -38,8 +38,20 @@ def assert_identical(C, expected):
     np.testing.assert_array_equal(C.data, expected.data)
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("seed", range(200))
 def test_agrees_with_the_definition(seed):
+    check_against_definition(seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", range(1000, 10_000, 1000))
+def test_agrees_with_the_definition_a_thousand_times(first):
+    for seed in range(first, first + 1000):
+        check_against_definition(seed)
+
+
+def check_against_definition(seed):
     rng = np.random.default_rng(seed)
     n, k, m = *rng.integers(1, 60, size=2).tolist(), int(rng.choice([1, 7, 64, 65, 300, 5000]))
     dtype = rng.choice([np.float32, np.float64])
@@ -53,6 +65,7 @@ def test_agrees_with_the_definition(seed):
     assert_identical(C, expected)
 
 
+@pytest.mark.smoke
 @pytest.mark.filterwarnings("ignore:overflow encountered", "ignore:invalid value encountered")
 @pytest.mark.parametrize("accumulator", ACCUMULATORS)
 @pytest.mark.parametrize("name", adversarial())
@@ -79,6 +92,7 @@ def power_law(n, entries):
     return sp.csr_array((rng.normal(size=entries), (row, col)), shape=(n, n))
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("name", LARGE)
 def test_every_way_gives_the_same_bits(name):
     A = LARGE[name]()

@@ -60,8 +60,7 @@ struct MatmulOptions {
 ///   accumulator, and a factor log(nnz(C_i)) more for sorting with the hash accumulator. Memory: C, and per thread
 ///   about 2 MB and a dense accumulator of m (sizeof(T) + 1) bytes or a hash table of the largest row. Address space,
 ///   not memory, is reserved for f entries; where the system refuses even that, the product is computed twice.
-/// - Throws std::invalid_argument when the shapes do not match or an operand is no valid CSR matrix
-/// (require_valid_csr),
+/// - Throws std::invalid_argument when the shapes do not match or require_valid_csr refuses an operand,
 ///   std::overflow_error when C has more entries than I can count, out_of_memory, and `interrupted` when
 ///   run.keep_going answers false.
 ///

@@ -33,8 +33,8 @@ void* map_fresh(std::size_t bytes) {
 }
 
 // mremap, which lets a kept block grow into a larger reservation, and MADV_FREE, which lets the system take a kept
-// block's memory when it runs short, are Linux's. AddressSanitizer must see every use of freed memory.
-#if defined(__linux__) && !defined(__SANITIZE_ADDRESS__)
+// block's memory when it runs short, are Linux's. Sanitizers must see that freed memory is freed.
+#if defined(__linux__) && !defined(NEARLINEAR_SANITIZED)
 
 class Cache {
  public:

@@ -100,21 +100,21 @@ CsrMatrix<T, I> sum_duplicates(const CsrView<T, I>& matrix, const RunOptions& ru
   constexpr Index rows_per_body = 256;
   const Index bodies = (matrix.rows + rows_per_body - 1) / rows_per_body;
   parallel_for(bodies, thread_count(run.n_threads, 10 * nnz), monitor, [&](Index b) {
-    std::vector<std::pair<I, T>> entries;
+    std::vector<std::pair<I, std::size_t>> entries;  // column and place: their order is that of the sums
     for (Index i = b * rows_per_body; i < std::min((b + 1) * rows_per_body, matrix.rows); ++i) {
       const auto first = static_cast<std::size_t>(matrix.indptr[static_cast<std::size_t>(i)]);
       const auto last = static_cast<std::size_t>(matrix.indptr[static_cast<std::size_t>(i) + 1]);
       entries.clear();
-      for (std::size_t k = first; k < last; ++k) entries.emplace_back(matrix.indices[k], matrix.data[k]);
-      std::stable_sort(entries.begin(), entries.end(),
-                       [](const auto& a, const auto& b2) { return a.first < b2.first; });
+      for (std::size_t k = first; k < last; ++k) entries.emplace_back(matrix.indices[k], k);
+      std::sort(entries.begin(), entries.end());
       auto out = static_cast<Index>(first);
       for (std::size_t e = 0; e < entries.size(); ++e) {
-        if (e > 0 && entries[e].first == entries[e - 1].first) {
-          result.data[out - 1] += entries[e].second;
+        const auto [column, place] = entries[e];
+        if (e > 0 && column == entries[e - 1].first) {
+          result.data[out - 1] += matrix.data[place];
         } else {
-          result.indices[out] = entries[e].first;
-          result.data[out++] = entries[e].second;
+          result.indices[out] = column;
+          result.data[out++] = matrix.data[place];
         }
       }
       result.indptr[i + 1] = static_cast<I>(out - static_cast<Index>(first));

@@ -26,8 +26,7 @@ int main() {
   const nl::RunOptions run{.n_threads = 2, .keep_going = [&](double) { return Clock::now() < deadline; }};
   const nl::CsrMatrix<double, int> C = nl::matmul(A, B, {.accumulator = nl::Accumulator::dense}, run);
   for (nl::Index i = 0; i < C.rows; ++i)
-    for (int k = C.indptr[i]; k < C.indptr[i + 1]; ++k)
-      std::printf("(%td, %d) %g  ", i, C.indices[k], C.data[k]);
+    for (int k = C.indptr[i]; k < C.indptr[i + 1]; ++k) std::printf("(%td, %d) %g  ", i, C.indices[k], C.data[k]);
   std::printf("\n");
 
   try {
