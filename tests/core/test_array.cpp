@@ -11,7 +11,8 @@ using namespace nearlinear;
 
 namespace {
 
-constexpr Index sizes[] = {0, 1, 1000, 1 << 17, 1 << 19, (1 << 20) + 1};  // in doubles: on the heap, and from 1 MiB on in pages
+constexpr Index sizes[] = {0,       1,       1000,
+                           1 << 17, 1 << 19, (1 << 20) + 1};  // in doubles: on the heap, and from 1 MiB on in pages
 
 bool holds_sequence(const Array<double>& array) {
   double expected = 0;
@@ -45,7 +46,7 @@ TEST("a moved array leaves an empty one behind") {
   double* const data = array.data();
   const Array<double> moved = std::move(array);
   CHECK(moved.data() == data);
-  CHECK(array.data() == nullptr);  // NOLINT(bugprone-use-after-move): that is the test
+  CHECK(array.data() == nullptr);  // NOLINT(bugprone-use-after-move,clang-analyzer-cplusplus.Move): the test
 }
 
 TEST("too large an array is out_of_memory, which states the size") {
@@ -67,6 +68,7 @@ TEST("a reservation may be far larger than the machine, and what is not used is 
 
 TEST("many threads may allocate and free at once") {
   std::vector<std::thread> threads;
+  threads.reserve(8);
   std::vector<int> wrong(8);
   for (int t = 0; t < 8; ++t)
     threads.emplace_back([&mistakes = wrong[static_cast<std::size_t>(t)]] {

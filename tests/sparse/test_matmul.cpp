@@ -135,7 +135,7 @@ TEST("tokens cover every row once, in order") {
     products += token.products;
   }
   CHECK(row == A.rows);
-  CHECK(products == tokens.products && products == 50'000 * 3 * 40);
+  CHECK(products == tokens.products && products == Index{50'000} * 3 * 40);
   CHECK(tokens.list.size() > 100);
 }
 

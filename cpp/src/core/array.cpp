@@ -37,7 +37,7 @@ Memory Memory::try_allocate(std::size_t bytes) noexcept {
 }
 
 Memory Memory::allocate(std::size_t bytes) {
-  Memory memory = try_allocate(bytes);
+  Memory memory = try_allocate(bytes);  // NOLINT(clang-analyzer-unix.Malloc): the caller has it
   if (memory.empty()) throw out_of_memory(bytes);
   return memory;
 }

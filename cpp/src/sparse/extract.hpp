@@ -23,13 +23,13 @@ inline std::uint64_t set_flags(const std::uint8_t* flags) {
   return _mm512_movepi8_mask(_mm512_loadu_si512(flags));
 #elif defined(__AVX2__)
   const auto word = [flags](int i) {
-    const __m256i lanes = _mm256_loadu_si256(reinterpret_cast<const __m256i_u*>(flags + 32 * i));
+    const __m256i lanes = _mm256_loadu_si256(reinterpret_cast<const __m256i_u*>(flags) + i);
     return static_cast<std::uint64_t>(static_cast<std::uint32_t>(_mm256_movemask_epi8(lanes))) << (32 * i);
   };
   return word(0) | word(1);
 #elif defined(__SSE2__)
   const auto word = [flags](int i) {
-    const __m128i lanes = _mm_loadu_si128(reinterpret_cast<const __m128i_u*>(flags + 16 * i));
+    const __m128i lanes = _mm_loadu_si128(reinterpret_cast<const __m128i_u*>(flags) + i);
     return static_cast<std::uint64_t>(static_cast<std::uint32_t>(_mm_movemask_epi8(lanes))) << (16 * i);
   };
   return word(0) | word(1) | word(2) | word(3);

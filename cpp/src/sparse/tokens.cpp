@@ -16,6 +16,9 @@ constexpr Index rows_per_chunk = Index{1} << 14;  // rows that are counted in on
 template <class T, class I>
 std::vector<Token> tokens_of_rows(const CsrView<T, I>& A, const CsrView<T, I>& B, Index row_begin, Index row_end) {
   std::vector<Token> tokens;
+  const I* const indptr = A.indptr.data();
+  const I* const indices = A.indices.data();
+  const I* const b_indptr = B.indptr.data();
   Token token{.row_begin = row_begin, .col_end = B.cols};
   const auto close = [&](Index row) {
     token.row_end = row;
@@ -24,9 +27,9 @@ std::vector<Token> tokens_of_rows(const CsrView<T, I>& A, const CsrView<T, I>& B
   };
   for (Index row = row_begin; row < row_end; ++row) {
     Index products = 0;
-    for (Index j = A.indptr[row]; j < A.indptr[row + 1]; ++j) {
-      const auto k = static_cast<std::size_t>(A.indices[static_cast<std::size_t>(j)]);
-      products = checked_sum(products, B.indptr[k + 1] - B.indptr[k]);
+    for (Index j = indptr[row]; j < indptr[row + 1]; ++j) {
+      const I k = indices[j];
+      products = checked_sum(products, b_indptr[k + 1] - b_indptr[k]);
     }
     const bool full = checked_sum(token.products, products) > products_per_token && token.products > 0;
     if (full || row - token.row_begin == rows_per_token) close(row);
@@ -70,7 +73,7 @@ Tokens cut_tokens(const CsrView<T, I>& A, const CsrView<T, I>& B, int threads, M
     for (const Token& token : chunk) tokens.products = checked_sum(tokens.products, token.products);
 
   // A row is worth cutting when it is long in itself and a good part of what each thread has to do.
-  const Index long_row = std::max(8 * products_per_token, tokens.products / (8 * threads));
+  const Index long_row = std::max(8 * products_per_token, tokens.products / (Index{8} * threads));
   for (const auto& chunk : tokens_of_chunk)
     for (const Token& token : chunk) {
       if (threads > 1 && token.products > long_row && token.row_end - token.row_begin == 1)
