@@ -59,9 +59,7 @@ class Array {
   explicit Array(Index size) : Array(Memory::allocate(bytes(size)), size) {}
   Array(Memory memory, Index size) : memory_(std::move(memory)), size_(size) {}
 
-  [[nodiscard]] static Array zeros(Index size) {
-    return {Memory::allocate_zeros(bytes(size)), size};
-  }
+  [[nodiscard]] static Array zeros(Index size) { return {Memory::allocate_zeros(bytes(size)), size}; }
 
   /// Of `size` elements; more than there can be in any case, where their product with the size of one overflows.
   [[nodiscard]] static std::size_t bytes(Index size) {
