@@ -16,11 +16,16 @@ def stamp(packages: Iterable[str]) -> dict[str, Any]:
     return {
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "processor": _processor(),
-        "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cpus": cpus(),
         "system": f"{platform.system()} {platform.machine()}",
         "isa": nearlinear.isa(),
         "versions": {"python": platform.python_version(), "nearlinear": nearlinear.__version__, **_versions(packages)},
     }
+
+
+def cpus() -> int:
+    """Return the number of processors that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def load() -> float:

@@ -111,9 +111,11 @@ def copy_of_as_many_bytes(pair: matrices.Pair) -> Any:
     source = np.ones(facts(pair)["bytes"] // 16)
     target = np.ones_like(source)
     threads = nl.get_num_threads()
+    if threads == 1:
+        return lambda: np.copyto(target, source)
     parts = list(zip(np.array_split(target, threads), np.array_split(source, threads), strict=True))
     pool = ThreadPoolExecutor(threads)
-    return lambda: [_ for _ in pool.map(lambda part: np.copyto(*part), parts)]
+    return lambda: list(pool.map(lambda part: np.copyto(*part), parts))
 
 
 def facts(pair: matrices.Pair) -> dict[str, int]:
@@ -146,8 +148,8 @@ def reference(pair: matrices.Pair) -> Reference:
         bound=scipy.sparse.csr_array(bound),
         vector=x,
         image=A @ (B @ x),
-        # Neither way sums more terms than the row has products, and as many again for A (B x).
-        image_bound=2 * unit * products * (abs(A) @ (abs(B) @ abs(x))),
+        # Both ways sum twice, at most as many terms as the row has products, to first order.
+        image_bound=4 * unit * products * (abs(A) @ (abs(B) @ abs(x))),
     )
 
 
@@ -177,11 +179,12 @@ def _largest_error(some: Any, product: Any, bound: Any) -> float:
 
 
 def _some_rows(products: Any) -> Any:
-    """Return runs of neighbouring rows, drawn at random, that take CHECKED_PRODUCTS scalar products at most."""
+    """Return runs of neighbouring rows, drawn at random, that take some CHECKED_PRODUCTS scalar products."""
     starts = np.arange(0, products.size, ROWS_AT_ONCE)
     order = np.random.default_rng(0).permutation(starts.size)
-    taken = order[np.cumsum(np.add.reduceat(products, starts)[order]) <= CHECKED_PRODUCTS]
-    rows = np.add.outer(starts[np.sort(taken)], np.arange(ROWS_AT_ONCE)).ravel()
+    count = np.searchsorted(np.cumsum(np.add.reduceat(products, starts)[order]), CHECKED_PRODUCTS, side="right")
+    taken = np.sort(order[: max(count, 1)])
+    rows = np.add.outer(starts[taken], np.arange(ROWS_AT_ONCE)).ravel()
     return rows[rows < products.size]
 
 
