@@ -17,7 +17,7 @@ constexpr Index chunk = Index{1} << 16;  // entries that are looked at between t
 template <class Body>
 void for_each_chunk(Index count, const RunOptions& run, Monitor& monitor, const Body& body) {
   const Index chunks = (count + chunk - 1) / chunk;
-  parallel_for(chunks, thread_count(run.n_threads, count), monitor,
+  parallel_for(chunks, thread_count(run.n_threads, count / 4), monitor,
                [&](Index c) { body(c * chunk, std::min((c + 1) * chunk, count)); });
 }
 
@@ -99,7 +99,7 @@ CsrMatrix<T, I> sum_duplicates(const CsrView<T, I>& matrix, const RunOptions& ru
   // Each row is sorted and summed where it stands, and its size noted ...
   constexpr Index rows_per_body = 256;
   const Index bodies = (matrix.rows + rows_per_body - 1) / rows_per_body;
-  parallel_for(bodies, thread_count(run.n_threads, 10 * nnz), monitor, [&](Index b) {
+  parallel_for(bodies, thread_count(run.n_threads, 20 * nnz), monitor, [&](Index b) {
     std::vector<std::pair<I, std::size_t>> entries;  // column and place: their order is that of the sums
     for (Index i = b * rows_per_body; i < std::min((b + 1) * rows_per_body, matrix.rows); ++i) {
       const auto first = static_cast<std::size_t>(matrix.indptr[static_cast<std::size_t>(i)]);

@@ -53,9 +53,9 @@ template <class T, class I>
 WideProduct<T, I> multiply(const CsrView<T, I>& A, const CsrView<T, I>& B, Accumulator choice, int n_threads,
                            Monitor& monitor) {
   monitor.enter_stage(0.05, 0.1);
-  const Tokens tokens = sparse::cut_tokens(A, B, thread_count(n_threads, A.nnz() + A.rows), monitor);
+  const Tokens tokens = sparse::cut_tokens(A, B, n_threads, monitor);
   const auto count = static_cast<Index>(tokens.list.size());
-  const int threads = static_cast<int>(std::clamp<Index>(count, 1, thread_count(n_threads, tokens.products + A.rows)));
+  const int threads = static_cast<int>(std::clamp<Index>(count, 1, tokens.threads));
   const bool dense =
       choice == Accumulator::dense || (choice == Accumulator::automatic && dense_is_affordable(A, B, threads));
 

@@ -59,10 +59,10 @@ void cut_columns(const Token& token, Index parts, std::vector<Token>& list) {
 }  // namespace
 
 template <class T, class I>
-Tokens cut_tokens(const CsrView<T, I>& A, const CsrView<T, I>& B, int threads, Monitor& monitor) {
+Tokens cut_tokens(const CsrView<T, I>& A, const CsrView<T, I>& B, int n_threads, Monitor& monitor) {
   const Index chunks = (A.rows + rows_per_chunk - 1) / rows_per_chunk;
   std::vector<std::vector<Token>> tokens_of_chunk(static_cast<std::size_t>(chunks));
-  parallel_for(chunks, threads, monitor, [&](Index chunk) {
+  parallel_for(chunks, thread_count(n_threads, 2 * (A.nnz() + A.rows)), monitor, [&](Index chunk) {
     const Index begin = chunk * rows_per_chunk;
     tokens_of_chunk[static_cast<std::size_t>(chunk)] =
         tokens_of_rows(A, B, begin, std::min(begin + rows_per_chunk, A.rows));
@@ -72,12 +72,14 @@ Tokens cut_tokens(const CsrView<T, I>& A, const CsrView<T, I>& B, int threads, M
   for (const auto& chunk : tokens_of_chunk)
     for (const Token& token : chunk) tokens.products = checked_sum(tokens.products, token.products);
 
+  tokens.threads = thread_count(n_threads, checked_sum(checked_product(4, tokens.products), 10 * A.rows));
+
   // A row is worth cutting when it is long in itself and a good part of what each thread has to do.
-  const Index long_row = std::max(8 * products_per_token, tokens.products / (Index{8} * threads));
+  const Index long_row = std::max(8 * products_per_token, tokens.products / (Index{8} * tokens.threads));
   for (const auto& chunk : tokens_of_chunk)
     for (const Token& token : chunk) {
-      if (threads > 1 && token.products > long_row && token.row_end - token.row_begin == 1)
-        cut_columns(token, Index{4} * threads, tokens.list);
+      if (tokens.threads > 1 && token.products > long_row && token.row_end - token.row_begin == 1)
+        cut_columns(token, Index{4} * tokens.threads, tokens.list);
       else
         tokens.list.push_back(token);
     }

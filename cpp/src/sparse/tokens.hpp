@@ -12,13 +12,14 @@ namespace nearlinear::sparse {
 struct Tokens {
   std::vector<Token> list;
   Index products = 0;  ///< scalar products of all tokens
+  int threads = 1;     ///< on which they are worth being computed
   Index capacity = 0;  ///< bound on the number of entries of the result
 };
 
 /// Counts the scalar products, f_i = sum over A_ik of nnz(B_k), and cuts wherever about 16384 of them are together. A
-/// row so long that `threads` threads would wait for it is cut by columns, which leaves every sum as it is.
-/// Throws std::overflow_error when the number of products does not fit an Index.
+/// row so long that other threads would wait for it is cut by columns, which leaves every sum as it is. `n_threads` is
+/// RunOptions'. Throws std::overflow_error when the number of products does not fit an Index.
 template <class T, class I>
-Tokens cut_tokens(const CsrView<T, I>& A, const CsrView<T, I>& B, int threads, Monitor& monitor);
+Tokens cut_tokens(const CsrView<T, I>& A, const CsrView<T, I>& B, int n_threads, Monitor& monitor);
 
 }  // namespace nearlinear::sparse

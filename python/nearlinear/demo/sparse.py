@@ -33,7 +33,7 @@ def memplus() -> Any:
 def power_grid() -> Any:
     Y = _load("power_grid").tocoo()
     G, B = (scipy.sparse.csr_array((part, (Y.row, Y.col)), shape=Y.shape) for part in (Y.data.real, Y.data.imag))
-    return scipy.sparse.block_array([[-B, G], [-G, -B]], format="csr")
+    return scipy.sparse.csr_array(scipy.sparse.bmat([[-B, G], [-G, -B]]))
 
 
 def _load(name: str) -> Any:
