@@ -1,0 +1,110 @@
+"""Run the benchmarks: ``python -m bench [room ...] [--quick] [--threads 1,2] [--output DIR]``."""
+
+import argparse
+import importlib
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bench import ROOMS, harness, machine, plots, report
+from bench.matrices import FURTHER_DATA
+from bench.report import Report
+
+RESULTS = harness.ROOT / "bench" / "results"
+
+
+def main() -> int:
+    options = _options()
+    folder = options.output or (RESULTS / "quick" if options.quick else RESULTS)
+    folder.mkdir(parents=True, exist_ok=True)
+    failures = []
+    for name in options.rooms or ROOMS:
+        found = _run(importlib.import_module(f"bench.{name}").ROOM, options.threads, options.quick)
+        (folder / f"{name}.json").write_text(json.dumps(found.content, indent=1) + "\n")
+        _print_tables(found)
+        plots.save(found, folder / f"{name}.png")
+        failures += found.failures()
+    for failure in failures:
+        print(failure, file=sys.stderr)
+    return 1 if failures else 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description="Time nearlinear and its peers.")
+    parser.add_argument("rooms", nargs="*", metavar="room", help=f"{', '.join(ROOMS)}; all unless named")
+    parser.add_argument("--quick", action="store_true", help="small inputs and few repetitions, to see that it works")
+    parser.add_argument("--threads", type=_thread_counts, default=[1, 2], help="such as 1,2, which is the default")
+    parser.add_argument("--output", type=Path, help="folder for JSON and PNG; bench/results or bench/results/quick")
+    options = parser.parse_args()
+    unknown = set(options.rooms) - set(ROOMS)
+    if unknown:
+        parser.error(f"there is no benchmark of {', '.join(sorted(unknown))}, only of {', '.join(ROOMS)}")
+    if max(options.threads) > machine.cpus():
+        parser.error(f"{max(options.threads)} threads need as many processors; this process may use {machine.cpus()}")
+    return options
+
+
+def _thread_counts(text: str) -> list[int]:
+    counts = [int(part) for part in text.split(",")]
+    if min(counts) < 1:
+        raise argparse.ArgumentTypeError("a number of threads is at least 1")
+    return sorted(set(counts))
+
+
+def _run(room: harness.Room, threads: Sequence[int], quick: bool) -> Report:
+    packages = dict.fromkeys(package for contender in room.contenders for package in contender.packages)
+    stamp = machine.stamp(packages)
+    load_before = machine.load()
+    content: dict[str, Any] = {
+        "room": room.name,
+        "task": room.task,
+        "bound": room.bound,
+        "quick": quick,
+        "command": _command(room, threads, quick),
+        "machine": stamp,
+        "contenders": [{"name": one.name, "role": one.role} for one in room.contenders],
+        "summaries": {
+            label: [one.name for one in room.contenders if one.role == "peer" and is_among(one)]
+            for label, is_among in room.summaries.items()
+        },
+        "cases": [],
+        "measurements": [],
+    }
+    for case, measurements in harness.run(room, threads, quick):
+        content["cases"].append(case)
+        content["measurements"] += measurements
+        _print_case(content, case["name"])
+    stamp["load"] = {"before": load_before, "after": machine.load()}
+    return Report(content)
+
+
+def _command(room: harness.Room, threads: Sequence[int], quick: bool) -> str:
+    """Return what reproduces the figures, without the paths of this machine."""
+    needs_folder = room.name == "sparse" and os.environ.get(FURTHER_DATA)
+    words = [f"{FURTHER_DATA}=<folder>"] if needs_folder else []
+    words += ["python -m bench", room.name, *(["--quick"] if quick else []), "--threads", ",".join(map(str, threads))]
+    return " ".join(words)
+
+
+def _print_case(content: dict[str, Any], case: str) -> None:
+    so_far = Report(content)
+    for threads in so_far.threads:
+        print(f"\n{so_far.content['task']}, {case}, threads: {threads}")
+        print(report.measurement_table(so_far, threads, [case]), flush=True)
+
+
+def _print_tables(found: Report) -> None:
+    print(f"\n{found.content['task']}: the time of others over ours")
+    for threads in found.threads:
+        print(f"\nthreads: {threads}\n{report.ratio_table(found, threads)}")
+    print(f"\n{report.comparison_table(found)}\n")
+    for note in found.notes():
+        print(note)
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
