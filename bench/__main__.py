@@ -62,6 +62,7 @@ def _run(room: harness.Room, threads: Sequence[int], quick: bool) -> Report:
         "room": room.name,
         "task": room.task,
         "bound": room.bound,
+        "remark": room.remark,
         "quick": quick,
         "command": _command(room, threads, quick),
         "machine": stamp,

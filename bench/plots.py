@@ -33,7 +33,7 @@ def _timed(report: Report) -> list[str]:
 def _draw_profiles(axes: Any, report: Report, threads: int) -> None:
     """Draw what share of the cases each contender does within a factor of the best (Dolan and More, 2002)."""
     for contender in _timed(report):
-        factors = sorted(_factors_of_best(report, threads, contender))
+        factors = sorted(one for one in _factors_of_best(report, threads, contender) if one < FURTHEST)
         shares = [(rank + 1) / len(report.cases) for rank in range(len(factors))]
         axes.step(
             [1, *factors, FURTHEST],

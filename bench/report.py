@@ -108,19 +108,16 @@ class Report:
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a Markdown table, aligned for reading as it stands: the first column is text, others are numbers."""
-    cells = [[cell.replace("|", r"\|") for cell in row] for row in (header, *rows)]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
-    lines = [
-        [cell.ljust(width) if column == 0 else cell.rjust(width) for column, (cell, width) in _with_width(row, widths)]
-        for row in cells
-    ]
-    rule = ["-" * width if column == 0 else "-" * (width - 1) + ":" for column, width in enumerate(widths)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in (lines[0], rule, *lines[1:]))
-
-
-def _with_width(row: Sequence[str], widths: Sequence[int]) -> Any:
-    return enumerate(zip(row, widths, strict=True))
+    """Return a Markdown table, aligned for reading as it stands: names and text to the left, numbers to the right."""
+    columns: list[list[str]] = []
+    for title, *cells in zip(header, *rows, strict=True):
+        texts = [text.replace("|", r"\|") for text in (title, *cells)]
+        width = max(3, *(len(text) for text in texts))
+        are_numbers = bool(columns) and all(text[0].isdigit() for text in cells if text)
+        rule = "-" * (width - 1) + ":" if are_numbers else "-" * width
+        first, *others = [text.rjust(width) if are_numbers else text.ljust(width) for text in texts]
+        columns.append([first, rule, *others])
+    return "\n".join(f"| {' | '.join(line)} |" for line in zip(*columns, strict=True))
 
 
 def comparison_table(report: Report) -> str:
@@ -129,7 +126,7 @@ def comparison_table(report: Report) -> str:
     for one in report.comparisons():
         case, least = one.least
         counts = [str(one.threads), str(len(one.ratios))]
-        rows.append([one.against, *counts, _number(one.geometric_mean), _number(least), case])
+        rows.append([one.against, *counts, number(one.geometric_mean), number(least), case])
     return table(header, rows)
 
 
@@ -140,9 +137,9 @@ def ratio_table(report: Report, threads: int) -> str:
     rows = [
         [
             case,
-            _number(report.seconds(case, threads, report.ours), MILLI),
-            _number(report.rate(case, threads, report.ours)),
-            *(_number(report.ratio(case, threads, other)) for other in others),
+            number(report.seconds(case, threads, report.ours), MILLI),
+            number(report.rate(case, threads, report.ours)),
+            *(number(report.ratio(case, threads, other)) for other in others),
         ]
         for case in report.cases
     ]
@@ -151,11 +148,8 @@ def ratio_table(report: Report, threads: int) -> str:
 
 def case_table(report: Report) -> str:
     names = [name for name in next(iter(report.facts.values())) if name != "operations"]
-    return table(["case", *names], [[case, *(str(facts[name]) for name in names)] for case, facts in _items(report)])
-
-
-def _items(report: Report) -> Any:
-    return report.facts.items()
+    rows = [[case, *(str(facts[name]) for name in names)] for case, facts in report.facts.items()]
+    return table(["case", *names], rows)
 
 
 def measurement_table(report: Report, threads: int, cases: Sequence[str] | None = None) -> str:
@@ -176,17 +170,17 @@ def _measured(report: Report, case: str, threads: int, contender: str) -> list[s
         return [one["status"], *[""] * 6]
     is_limit = contender in report.role("limit")
     return [
-        _number(one["first"], MILLI),
-        _number(one["min"], MILLI),
-        _number(one["median"], MILLI),
+        number(one["first"], MILLI),
+        number(one["min"], MILLI),
+        number(one["median"], MILLI),
         str(one["repeats"]),
-        "" if is_limit else _number(report.rate(case, threads, contender)),
-        "" if is_limit else _number(one["memory"], MEGA),
-        _number(one.get("error")),
+        "" if is_limit else number(report.rate(case, threads, contender)),
+        "" if is_limit else number(one["memory"], MEGA),
+        number(one.get("error")),
     ]
 
 
-def _number(value: float | None, unit: float = 1.0) -> str:
+def number(value: float | None, unit: float = 1.0) -> str:
     """Return three digits, and no more than the whole part of large numbers."""
     if value is None:
         return ""

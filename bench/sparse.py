@@ -16,14 +16,19 @@ import nearlinear as nl
 from bench import matrices
 from bench.harness import Case, Contender, Room
 
-QUICK = {"memplus", "power_grid_J", "fe_4elt", "groebner_id2003", "rmat_14_8"}
+QUICK = {"memplus", "power_grid_J", "fe_4elt", "groebner_id2003"}
 CHECKED_PRODUCTS = 20_000_000  # larger products are compared in part, entry by entry
 ROWS_AT_ONCE = 256
 
 
 @dataclass(frozen=True)
 class Reference:
-    """Some rows of the product and of |A| |B|, entry by entry, and the whole of it in its action on a vector."""
+    """
+    Some rows of the product and of |A| |B|, entry by entry, and the whole of it in its action on a vector.
+
+    The entries are long doubles: Gustavson's algorithm sums in one order whoever runs it, so that the products of most
+    contenders are equal to the last bit, and the distance between them says nothing about their errors.
+    """
 
     rows: Any
     product: Any
@@ -144,7 +149,7 @@ def reference(pair: matrices.Pair) -> Reference:
     x = np.random.default_rng(0).normal(size=B.shape[1])
     return Reference(
         rows=rows,
-        product=some @ B,
+        product=some.astype(np.longdouble) @ B.astype(np.longdouble),
         bound=scipy.sparse.csr_array(bound),
         vector=x,
         image=A @ (B @ x),
@@ -217,9 +222,14 @@ ROOM = Room(
     reference=reference,
     check=check,
     bound="nnz(A_i) u (|A| |B|)_ij",
-    tolerance=2.0,  # SciPy's product, to which results are compared, has an error of its own
+    tolerance=2.0,  # where long double is no longer than double, the reference has an error of its own
     summaries={
         "best peer that sorts rows": lambda contender: contender.sorts,
         "best peer, rows in any order": lambda contender: True,
     },
+    remark=(
+        "SciPy stores no sums that are zero: where a matrix has stored zeros it writes less than the others. A product "
+        f"that takes more than {CHECKED_PRODUCTS} scalar products is compared entry by entry in some of its rows, and "
+        "in all of them by its action on a random vector."
+    ),
 )

@@ -1,21 +1,27 @@
 """
-Write the tables of docs/benchmarks and README.md from bench/results: ``python -m bench.tables [--check]``.
+Write the tables of the documentation and of README.md from the JSON files of a run: ``python -m bench.tables``.
 
-Nobody types a figure: what stands there is what ``python -m bench`` found last. With ``--check`` nothing is written,
-and the exit status is 1 where a file is not what the results give.
+With ``--check`` nothing is written; the exit status is 1 if a file is not what the JSON files give.
 """
 
 import argparse
 import json
-import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from bench import ROOMS, report
+from bench import ROOMS
 from bench.__main__ import RESULTS
 from bench.harness import ROOT
-from bench.report import Report
+from bench.report import (
+    Report,
+    case_table,
+    comparison_table,
+    measurement_table,
+    number,
+    ratio_table,
+    table,
+)
 
 DOCS = ROOT / "docs" / "benchmarks"
 README = ROOT / "README.md"
@@ -23,96 +29,112 @@ BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m bench.tables", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing, tell whether the files are up to date")
-    check = parser.parse_args().check
-    reports = [Report(json.loads(path.read_text())) for path in _results()]
-    texts = {DOCS / f"{found.room}.md": page(found) for found in reports}
-    if reports:
-        texts[README] = with_summary(README.read_text(), summary(reports))
-    stale = [path for path, text in texts.items() if not path.exists() or path.read_text() != text]
-    for path in stale:
-        print(f"{path.relative_to(ROOT)} is {'not what the results give' if check else 'written'}")
-    if check:
-        return 1 if stale else 0
-    DOCS.mkdir(exist_ok=True)
-    for path in stale:
-        path.write_text(texts[path])
-    for found in reports:
-        picture = RESULTS / f"{found.room}.png"
+    parser = argparse.ArgumentParser(prog="python -m bench.tables", description="Write the tables of a run.")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the JSON files")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if a file is out of date")
+    options = parser.parse_args()
+    reports = _read(options.results)
+    if not reports:
+        print(f"{options.results} holds no results: python -m bench makes them", file=sys.stderr)
+        return 1
+    wanted = _files(reports, options.results)
+    changed = [path for path, content in wanted.items() if not path.exists() or path.read_bytes() != content]
+    for path in changed:
+        print(f"{path.relative_to(ROOT)} {'is out of date' if options.check else 'is written'}")
+        if not options.check:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(wanted[path])
+    return 1 if options.check and changed else 0
+
+
+def _read(folder: Path) -> list[Report]:
+    paths = [folder / f"{room}.json" for room in ROOMS]
+    return [Report(json.loads(path.read_text())) for path in paths if path.exists()]
+
+
+def _files(reports: Sequence[Report], results: Path) -> dict[Path, bytes]:
+    files = {}
+    for report in reports:
+        picture = results / f"{report.room}.png"
         if picture.exists():
-            shutil.copyfile(picture, DOCS / picture.name)
-    return 0
+            files[DOCS / picture.name] = picture.read_bytes()
+        files[DOCS / f"{report.room}.md"] = _page(report, with_picture=picture.exists()).encode()
+    readme = _readme(reports)
+    if readme is not None:
+        files[README] = readme.encode()
+    return files
 
 
-def _results() -> list[Path]:
-    paths = [RESULTS / f"{room}.json" for room in ROOMS]
-    missing = [path.stem for path in paths if not path.exists()]
-    if missing:
-        print(f"no results of {', '.join(missing)}: python -m bench {' '.join(missing)}", file=sys.stderr)
-    return [path for path in paths if path.exists()]
-
-
-def page(found: Report) -> str:
-    """Return the page of a room: the comparison, a table of ratios per number of threads, and everything measured."""
+def _page(report: Report, *, with_picture: bool) -> str:
     parts = [
-        f"# {found.room}: {found.content['task']}",
-        _circumstances(found.content, found.content["machine"]),
-        "Each time is the median over warm calls in a process of its own, pinned to as many processors as it has "
-        f"threads; every result was checked, its error in units of {found.content['bound']}.",
-        "## Against the best",
-        report.comparison_table(found),
-        f"![Performance profile and rates]({found.room}.png)",
+        f"# Benchmarks: {report.content['task']}\nMade by `python -m bench.tables`, of the figures of",
+        f"    {report.content['command']}",
+        _machine(report),
+        f"## Summary\n{_explanation(report)}\n\n{comparison_table(report)}",
     ]
-    for threads in found.threads:
-        parts += [
-            f"## Times of others over ours, {_threads(threads)}",
-            report.ratio_table(found, threads),
-        ]
-    parts += ["## The cases", report.case_table(found)]
-    for threads in found.threads:
-        parts += [f"## Everything measured, {_threads(threads)}", report.measurement_table(found, threads)]
-    if found.notes():
-        parts += ["## Not measured", "\n".join(f"- {note}" for note in found.notes())]
+    if with_picture:
+        parts.append(f"![Performance profiles of all contenders, and their rates]({report.room}.png)")
+    for threads in report.threads:
+        heading = f"## Threads: {threads}\nThe median time of each contender over that of {report.ours}."
+        parts.append(f"{heading}\n\n{ratio_table(report, threads)}")
+    parts.append(f"## Cases\n{case_table(report)}")
+    for threads in report.threads:
+        parts.append(f"## Measurements, threads: {threads}\n{measurement_table(report, threads)}")
+    if report.notes():
+        parts.append("## Not timed\n" + "\n".join(f"- {note}" for note in report.notes()))
     return "\n\n".join(parts) + "\n"
 
 
-def _circumstances(content: dict[str, Any], machine: dict[str, Any]) -> str:
-    versions = ", ".join(f"{package} {version}" for package, version in machine["versions"].items())
+def _machine(report: Report) -> str:
+    machine = report.content["machine"]
+    load = machine["load"]
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     return (
-        f"Made by `{content['command']}` and `python -m bench.tables` on {machine['date'][:10]}: "
-        f"{machine['processor']}, {machine['cpus']} processors, {machine['system']}, instruction set {machine['isa']}; "
-        f"load average {machine['load']['before']} before and {machine['load']['after']} after, of which the "
-        f"measurements themselves are a part; {versions}."
+        f"{machine['date']}, {machine['processor']}, {machine['cpus']} processors, {machine['system']}, kernels "
+        f"{machine['isa']}, load average {load['before']} before and {load['after']} after. {versions}."
     )
 
 
-def summary(reports: list[Report]) -> str:
-    """Return the table of the README: a row per room and kind of peer."""
-    threads = sorted({count for found in reports for count in found.threads})
-    header = ["task", "times faster than the", *map(_threads, threads), "largest error / bound", "measured by"]
+def _explanation(report: Report) -> str:
+    limits = ", ".join(f'"{name}"' for name in report.role("limit"))
+    return (
+        "Ratios are of medians; the best peer is chosen case by case, and may use fewer threads than we do. "
+        f"Errors are in units of their bound, `{report.content['bound']}`, u being the unit round-off. "
+        "A first call is that of a fresh process, and memory is what it takes on top. "
+        f"{limits} is no contender, but the time that none can beat. {report.content.get('remark', '')}"
+    ).rstrip()
+
+
+def _readme(reports: Sequence[Report]) -> str | None:
+    """Return README.md with the short table between its markers, or None if it has none."""
+    text = README.read_text()
+    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(END) < text.index(BEGIN):
+        print(f"README.md is left as it is: it has no place between {BEGIN} and {END}", file=sys.stderr)
+        return None
+    before, rest = text.split(BEGIN)
+    return f"{before}{BEGIN}\n{_short_table(reports)}\n{END}{rest.split(END)[1]}"
+
+
+def _short_table(reports: Sequence[Report]) -> str:
+    threads = sorted({count for report in reports for count in report.threads})
+    columns = [f"{count} thread{'s' if count > 1 else ''}" for count in threads]
+    rows = [row for report in reports for row in _short_rows(report, threads)]
+    note = "How many times faster: geometric mean over the cases, and the least in brackets."
+    return f"{table(['task', 'than', *columns, 'error / bound', 'command'], rows)}\n\n{note}"
+
+
+def _short_rows(report: Report, threads: Sequence[int]) -> list[list[str]]:
+    comparisons = {(one.against, one.threads): one for one in report.comparisons()}
     rows = []
-    for found in reports:
-        by_peers = {(one.against, one.threads): one for one in found.comparisons()}
-        for against in found.content["summaries"]:
-            ratios = [by_peers.get((against, count)) for count in threads]
-            cells = ["" if one is None else f"{one.geometric_mean:.1f} (least {one.least[1]:.2f})" for one in ratios]
-            task = f"[{found.content['task']}](docs/benchmarks/{found.room}.md)"
-            error = f"{found.largest_error():.2g}"
-            rows.append([task, against, *cells, error, f"`python -m bench {found.room}`"])
-    return report.table(header, rows)
-
-
-def _threads(count: int) -> str:
-    return "1 thread" if count == 1 else f"{count} threads"
-
-
-def with_summary(text: str, table: str) -> str:
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise SystemExit(f"README.md has no place for the table, between the lines {BEGIN} and {END}")
-    return f"{before}{BEGIN}\n{table}\n{END}{after}"
+    for against in dict.fromkeys(label for label, _ in comparisons):
+        cells = []
+        for count in threads:
+            found = comparisons.get((against, count))
+            cells.append("" if found is None else f"{number(found.geometric_mean)} ({number(found.least[1])})")
+        task = f"[{report.content['task']}](docs/benchmarks/{report.room}.md), {len(report.cases)} cases"
+        peers = f"{against}: {'; '.join(report.content['summaries'][against])}"
+        rows.append([task, peers, *cells, number(report.largest_error()), f"`{report.content['command']}`"])
+    return rows
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ class DenseMemory {
       const Index blocks = (cols + block - 1) / block;
       sums_ = Array<T>::zeros(blocks * block);
       flags_ = Array<std::uint8_t>::zeros(blocks * block);
-      block_flags_ = Array<std::uint8_t>::zeros((blocks + block - 1) / block * block);
+      block_flags_ = Array<std::uint8_t>::zeros((blocks + 2 * block - 1) / block * block);  // looked at by 64
     }
     return {sums_.data(), flags_.data(), block_flags_.data()};
   }

@@ -9,6 +9,7 @@
 #include <limits>
 
 #include "sparse/extract.hpp"
+#include "sparse/sort_network.hpp"
 
 namespace {
 
@@ -54,11 +55,24 @@ class Rows {
   const I col_end_;
 };
 
-template <class T, class I, bool all>
-Index count_products(const Rows<T, I, all>& rows, Range row) {
+/// What a row's way is chosen by.
+struct RowShape {
   Index products = 0;
-  for (Index j = row.begin; j < row.end; ++j) products += rows.row_of_b(j).size();
-  return products;
+  Index first_column = std::numeric_limits<Index>::max();
+  Index last_column = 0;
+};
+
+template <class T, class I, bool all>
+RowShape row_shape(const Rows<T, I, all>& rows, Range row) {
+  RowShape shape;
+  for (Index j = row.begin; j < row.end; ++j) {
+    const Range b = rows.row_of_b(j);
+    if (b.size() == 0) continue;
+    shape.products += b.size();
+    shape.first_column = std::min<Index>(shape.first_column, rows.b_indices()[b.begin]);
+    shape.last_column = std::max<Index>(shape.last_column, rows.b_indices()[b.end - 1]);
+  }
+  return shape;
 }
 
 /// Calls body(column, product) for every scalar product of the row, in the order of the row of A.
@@ -85,14 +99,46 @@ Index scale_row(const Rows<T, I, all>& rows, Index j, I* __restrict indices, T* 
   return b.size();
 }
 
-constexpr Index most_listed = 16;  // more are faster to read off the flags (measured)
+#ifdef NEARLINEAR_SORT_NETWORK
+constexpr Index few_products = 128;
+
+/// A row of few products: summed in the dense accumulator, while its columns are sorted in registers.
+template <int vectors, class T, class I, bool all>
+Index sum_sorted(const Rows<T, I, all>& rows, Range row, const RowShape& shape, const DenseAccumulator<T>& accumulator,
+                 I* indices, T* data) {
+  T* const sums = accumulator.sums;
+  const I* const b_indices = rows.b_indices();
+  const T* const b_data = rows.b_data();
+  const auto base = static_cast<I>(shape.first_column);
+  PlaceSet<vectors> set;
+  for (Index j = row.begin; j < row.end; ++j) {
+    const T a = rows.a_data(j);
+    const Range b = rows.row_of_b(j);
+    set.add(b_indices + b.begin, b.size(), base);
+    for (Index q = b.begin; q < b.end; ++q) sums[b_indices[q]] += a * b_data[q];
+  }
+  set.sort();
+  return set.take(sums + base, base, indices, data);
+}
+
+template <class T, class I, bool all>
+Index sum_few(const Rows<T, I, all>& rows, Range row, const RowShape& shape, const DenseAccumulator<T>& accumulator,
+              I* indices, T* data) {
+  if (shape.products <= 16) return sum_sorted<1>(rows, row, shape, accumulator, indices, data);
+  if (shape.products <= 32) return sum_sorted<2>(rows, row, shape, accumulator, indices, data);
+  if (shape.products <= 64) return sum_sorted<4>(rows, row, shape, accumulator, indices, data);
+  return sum_sorted<8>(rows, row, shape, accumulator, indices, data);
+}
+#else
+constexpr Index few_products = 16;  // more are faster to read off the flags (measured)
 
 /// A row of few products: summed in the dense accumulator, its columns noted in a list as they appear.
 template <class T, class I, bool all>
-Index sum_listed(const Rows<T, I, all>& rows, Range row, const DenseAccumulator<T>& accumulator, I* indices, T* data) {
+Index sum_few(const Rows<T, I, all>& rows, Range row, const RowShape& /*shape*/, const DenseAccumulator<T>& accumulator,
+              I* indices, T* data) {
   T* const sums = accumulator.sums;
   std::uint8_t* const flags = accumulator.flags;
-  alignas(64) I columns[most_listed + 64 / sizeof(I)];
+  alignas(64) I columns[few_products + 64 / sizeof(I)];
   Index count = 0;
   for_each_product(rows, row, [&, sums, flags](I column, T product) {
     columns[count] = column;
@@ -112,25 +158,18 @@ Index sum_listed(const Rows<T, I, all>& rows, Range row, const DenseAccumulator<
   }
   return count;
 }
+#endif
 
 /// A row of many products in the dense accumulator. The flags are bytes of their own, written without being read: bits
 /// in shared words would make every product wait for the last one's store.
 template <class T, class I, bool all>
-Index sum_dense(const Rows<T, I, all>& rows, Range row, Index products, const DenseAccumulator<T>& accumulator,
+Index sum_dense(const Rows<T, I, all>& rows, Range row, const RowShape& shape, const DenseAccumulator<T>& accumulator,
                 I* indices, T* data) {
   T* const sums = accumulator.sums;
   std::uint8_t* const flags = accumulator.flags;
   std::uint8_t* const block_flags = accumulator.block_flags;
-  Index first_column = std::numeric_limits<Index>::max();
-  Index last_column = 0;
-  for (Index j = row.begin; j < row.end; ++j) {
-    const Range b = rows.row_of_b(j);
-    if (b.size() == 0) continue;
-    first_column = std::min<Index>(first_column, rows.b_indices()[b.begin]);
-    last_column = std::max<Index>(last_column, rows.b_indices()[b.end - 1]);
-  }
-  const Index first_block = first_column / block_size;
-  const Index last_block = last_column / block_size;
+  const Index first_block = shape.first_column / block_size;
+  const Index last_block = shape.last_column / block_size;
   Index count = 0;
   const auto take = [&](Index block) {
     count += take_block(static_cast<I>(block * block_size), sums + block * block_size, flags + block * block_size,
@@ -138,7 +177,7 @@ Index sum_dense(const Rows<T, I, all>& rows, Range row, Index products, const De
   };
 
   // Where the row fills a good part of its span, looking at every block costs less than to note which are used.
-  if (last_block - first_block <= products / 4) {
+  if (last_block - first_block < shape.products / 4) {
     for_each_product(rows, row, [=](I column, T product) {
       sums[column] += product;
       flags[column] = used;
@@ -162,10 +201,10 @@ Index sum_dense(const Rows<T, I, all>& rows, Range row, Index products, const De
 
 /// A row in the hash accumulator, whose used slots are then sorted by column.
 template <class T, class I, bool all>
-Index sum_hash(const Rows<T, I, all>& rows, Range row, Index products, const HashAccumulator<T, I>& accumulator,
+Index sum_hash(const Rows<T, I, all>& rows, Range row, const RowShape& shape, const HashAccumulator<T, I>& accumulator,
                I* indices, T* data) {
   // As small a table as the row allows stays in the nearest cache.
-  const int log2_size = std::min(accumulator.log2_size, hash_log2_size(products));
+  const int log2_size = std::min(accumulator.log2_size, hash_log2_size(shape.products));
   const std::uint64_t mask = (std::uint64_t{1} << log2_size) - 1;
   I* const keys = accumulator.keys;
   T* const sums = accumulator.sums;
@@ -192,7 +231,7 @@ Index sum_hash(const Rows<T, I, all>& rows, Range row, Index products, const Has
   return count;
 }
 
-/// All rows of a token; sum_row(rows, row, products, indices, data) computes those of more than one term.
+/// All rows of a token; sum_row(rows, row, shape, indices, data) computes those of more than one term.
 template <bool all, class T, class I, class SumRow>
 Index multiply_rows(const Operands<T, I>& operands, const Token& token, I* indices, T* data, Index* row_sizes,
                     const SumRow& sum_row) {
@@ -203,8 +242,8 @@ Index multiply_rows(const Operands<T, I>& operands, const Token& token, I* indic
     Index size = 0;
     if (row.size() == 1)
       size = scale_row(rows, row.begin, indices + count, data + count);
-    else if (row.size() > 1)
-      size = sum_row(rows, row, count_products(rows, row), indices + count, data + count);
+    else if (const RowShape shape = row_shape(rows, row); shape.products > 0)
+      size = sum_row(rows, row, shape, indices + count, data + count);
     row_sizes[i - token.row_begin] = size;
     count += size;
   }
@@ -222,9 +261,10 @@ template <class T, class I>
 Index multiply_dense(const Operands<T, I>& operands, const Token& token, const DenseAccumulator<T>& accumulator,
                      I* indices, T* data, Index* row_sizes) noexcept {
   return multiply(operands, token, indices, data, row_sizes,
-                  [&](const auto& rows, Range row, Index products, I* row_indices, T* row_data) {
-                    return products <= most_listed ? sum_listed(rows, row, accumulator, row_indices, row_data)
-                                                   : sum_dense(rows, row, products, accumulator, row_indices, row_data);
+                  [&](const auto& rows, Range row, const RowShape& shape, I* row_indices, T* row_data) {
+                    return shape.products <= few_products && shape.last_column - shape.first_column < 0x7FFFFFFF
+                               ? sum_few(rows, row, shape, accumulator, row_indices, row_data)
+                               : sum_dense(rows, row, shape, accumulator, row_indices, row_data);
                   });
 }
 
@@ -232,8 +272,8 @@ template <class T, class I>
 Index multiply_hash(const Operands<T, I>& operands, const Token& token, const HashAccumulator<T, I>& accumulator,
                     I* indices, T* data, Index* row_sizes) noexcept {
   return multiply(operands, token, indices, data, row_sizes,
-                  [&](const auto& rows, Range row, Index products, I* row_indices, T* row_data) {
-                    return sum_hash(rows, row, products, accumulator, row_indices, row_data);
+                  [&](const auto& rows, Range row, const RowShape& shape, I* row_indices, T* row_data) {
+                    return sum_hash(rows, row, shape, accumulator, row_indices, row_data);
                   });
 }
 
