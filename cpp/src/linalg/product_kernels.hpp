@@ -1,0 +1,46 @@
+/// The hot loop of every dense product: a GEMM on one thread.
+#pragma once
+
+#include "nearlinear/core/views.hpp"
+
+namespace nearlinear::linalg {
+
+/// A matrix that is stored by rows or by columns: entry (i, j) lies at data[i * row_stride + j * col_stride], and one
+/// of the strides is 1.
+template <class T>
+struct Operand {
+  const T* data;
+  Index row_stride;
+  Index col_stride;
+
+  [[nodiscard]] Operand transposed() const { return {data, col_stride, row_stride}; }
+};
+
+/// C <- C + alpha A B on the calling thread, for C of m x n stored by rows, A of m x k, B of k x n. Allocates its
+/// packed blocks.
+template <class T>
+using Gemm = void (*)(Index m, Index n, Index k, T alpha, Operand<T> a, Operand<T> b, T* c, Index c_row_stride);
+
+/// C <- C + A^T A on the calling thread: the lower triangle of the d x d matrix C, which is stored by columns without
+/// gaps; the rest of C stays as it is. A is n x d, stored by rows. Allocates its packed blocks.
+template <class T>
+using Syrk = void (*)(Index n, Index d, const T* a, Index a_row_stride, T* c);
+
+/// One pass over the n x d matrix A, stored by rows: y <- A x when x is given, then z <- z + A^T w when w is given,
+/// which may be y. Without gaps between vectors' entries.
+template <class T>
+using GemvPair = void (*)(Index n, Index d, const T* a, Index a_row_stride, const T* x, T* y, const T* w,
+                          T* z) noexcept;
+
+struct ProductKernels {
+  Gemm<float> gemm_f32;
+  Gemm<double> gemm_f64;
+  Syrk<float> syrk_f32;
+  Syrk<double> syrk_f64;
+  GemvPair<float> gemv_pair_f32;
+  GemvPair<double> gemv_pair_f64;
+};
+
+extern const ProductKernels product_kernels;  // one per instruction set: code reaches it through kernels() alone
+
+}  // namespace nearlinear::linalg

@@ -1,0 +1,142 @@
+// General products, cut into tiles of the result that depend on its size alone.
+#include "nearlinear/linalg/products.hpp"
+
+#include <algorithm>
+#include <type_traits>
+
+#include "core/threads.hpp"
+#include "linalg/kernels.hpp"
+#include "linalg/product_kernels.hpp"
+#include "linalg/reduction.hpp"
+
+namespace nearlinear {
+namespace {
+
+using linalg::Operand;
+
+template <class T>
+linalg::Gemm<T> gemm_kernel() {
+  const linalg::ProductKernels& table = *linalg::kernels().products;
+  if constexpr (std::is_same_v<T, float>) return table.gemm_f32;
+  if constexpr (std::is_same_v<T, double>) return table.gemm_f64;
+}
+
+template <class T>
+Operand<T> operand(MatrixView<const T> matrix, Transpose op = Transpose::no) {
+  const Operand<T> stored{matrix.data(), matrix.row_stride(), 1};
+  return op == Transpose::no ? stored : stored.transposed();
+}
+
+template <class T>
+Operand<T> at(Operand<T> matrix, Index row, Index col) {
+  matrix.data += row * matrix.row_stride + col * matrix.col_stride;
+  return matrix;
+}
+
+Shape shape_of(Shape stored, Transpose op) { return op == Transpose::no ? stored : Shape{stored.cols, stored.rows}; }
+
+constexpr Index operations_per_nanosecond = 32;
+
+int threads_for(const RunOptions& run, Index operations) {
+  return thread_count(run.n_threads, operations / operations_per_nanosecond);
+}
+
+Index ceil_divide(Index a, Index b) { return (a + b - 1) / b; }
+
+template <class T>
+void scale(MatrixView<T> matrix, T factor) {
+  for (Index i = 0; i < matrix.rows(); ++i) {
+    T* const row = matrix.data() + i * matrix.row_stride();
+    if (factor == T{0})
+      std::fill_n(row, matrix.cols(), T{0});
+    else
+      std::transform(row, row + matrix.cols(), row, [factor](T entry) { return factor * entry; });
+  }
+}
+
+// The side of a tile: large, because every tile packs its rows of A and columns of B anew.
+constexpr Index tile_side = 1024;
+constexpr Index tile_depth = 1024;  // what is multiplied between two polls: some 25 ms of work
+
+}  // namespace
+
+template <class T>
+void gemm(std::type_identity_t<T> alpha, MatrixView<const T> A, Transpose op_A, MatrixView<const T> B, Transpose op_B,
+          std::type_identity_t<T> beta, MatrixView<T> C, const RunOptions& run) {
+  require_valid_view(A, "gemm", "A");
+  require_valid_view(B, "gemm", "B");
+  require_valid_view(C, "gemm", "C");
+  const Shape a = shape_of(shape(A), op_A);
+  const Shape b = shape_of(shape(B), op_B);
+  require(a.cols == b.rows && C.rows() == a.rows && C.cols() == b.cols, "gemm: op(A) is ", a, ", op(B) is ", b,
+          " and C is ", shape(C), "; they must be m x k, k x n and m x n");
+
+  Monitor monitor(run.keep_going);
+  const auto kernel = gemm_kernel<T>();
+  const Index tiles_down = ceil_divide(a.rows, tile_side);
+  const Index tiles_across = ceil_divide(b.cols, tile_side);
+  const Index operations = checked_product(checked_product(2 * a.rows, a.cols), b.cols);
+  const Index tiles = tiles_down * tiles_across;
+  parallel_for_workers(tiles, threads_for(run, operations), monitor, [&](Index tile, int worker) {
+    // Of equal size: rows [r m / R, (r + 1) m / R).
+    const Index r = tile / tiles_across, c = tile % tiles_across;
+    const Index row = r * a.rows / tiles_down, rows = (r + 1) * a.rows / tiles_down - row;
+    const Index col = c * b.cols / tiles_across, cols = (c + 1) * b.cols / tiles_across - col;
+    const MatrixView<T> part(C.data() + row * C.row_stride() + col, rows, cols, C.row_stride());
+    if (beta != T{1}) scale(part, T{beta});
+    if (alpha == T{0}) return;
+    for (Index begin = 0; begin < a.cols; begin += tile_depth) {
+      if (worker == 0) monitor.poll(static_cast<double>(tile) / static_cast<double>(tiles));
+      kernel(rows, cols, std::min(tile_depth, a.cols - begin), alpha, at(operand(A, op_A), row, begin),
+             at(operand(B, op_B), begin, col), part.data(), part.row_stride());
+    }
+  });
+}
+
+template <class T>
+void normal_product(MatrixView<const T> A, MatrixView<const T> Z, MatrixView<T> Y, const RunOptions& run) {
+  require_valid_view(A, "normal_product", "A");
+  require_valid_view(Z, "normal_product", "Z");
+  require_valid_view(Y, "normal_product", "Y");
+  require(Z.rows() == A.cols() && Y.rows() == A.cols() && Y.cols() == Z.cols(), "normal_product: A is ", shape(A),
+          ", Z is ", shape(Z), " and Y is ", shape(Y), "; they must be n x d, d x p and d x p");
+  const Index d = A.cols(), p = Z.cols();
+
+  // A block of rows stays in the second-level cache between its two products.
+  constexpr Index block_bytes = Index{1} << 18;
+  const Index block = std::clamp<Index>(block_bytes / std::max<Index>(1, d * Index{sizeof(T)}), 8, 4096);
+  const Index groups = linalg::group_count(A.rows(), block, d * p * Index{sizeof(double)});
+  const Index operations = checked_product(checked_product(4 * A.rows(), d), p);
+  Monitor monitor(run.keep_going);
+  const auto kernel = gemm_kernel<T>();
+  Array<double> sums(d * p);
+  linalg::sum_over_groups<double>(groups, d * p, threads_for(run, operations), monitor, sums.data(),
+                                  [&](Index group, double* partial, const linalg::Poll& poll) {
+                                    const linalg::RowGroup rows(A.rows(), block, groups, group);
+                                    const Array<T> az(block * p);
+                                    const Array<T> product(d * p);
+                                    for (Index begin = rows.begin; begin < rows.end; begin += block) {
+                                      const Index count = std::min(block, rows.end - begin);
+                                      poll(rows.fraction(begin));
+                                      const Operand<T> part = at(operand(A), begin, 0);
+                                      std::fill_n(az.data(), count * p, T{0});
+                                      std::fill_n(product.data(), d * p, T{0});
+                                      kernel(count, p, d, T{1}, part, operand(Z), az.data(), p);
+                                      kernel(d, p, count, T{1}, part.transposed(), {az.data(), p, 1}, product.data(),
+                                             p);
+                                      for (Index i = 0; i < d * p; ++i) partial[i] += static_cast<double>(product[i]);
+                                    }
+                                  });
+  for (Index i = 0; i < d; ++i)
+    for (Index j = 0; j < p; ++j) Y(i, j) = static_cast<T>(sums[i * p + j]);
+}
+
+#define NEARLINEAR_INSTANTIATE(T)                                                                            \
+  template void gemm<T>(T, MatrixView<const T>, Transpose, MatrixView<const T>, Transpose, T, MatrixView<T>, \
+                        const RunOptions&);                                                                  \
+  template void normal_product<T>(MatrixView<const T>, MatrixView<const T>, MatrixView<T>, const RunOptions&);
+NEARLINEAR_INSTANTIATE(float)
+NEARLINEAR_INSTANTIATE(double)
+#undef NEARLINEAR_INSTANTIATE
+
+}  // namespace nearlinear
