@@ -127,15 +127,15 @@ void check_normal_product(Index n, Index d, Index p) {
 
 template <class T>
 bool same_bits_on_any_threads() {
-  const Matrix<T> A = random_matrix<T>(9000, 130, 10), B = random_matrix<T>(1500, 1300, 11);
+  const Matrix<T> A = random_matrix<T>(9000, 130, 10), B = random_matrix<T>(1100, 1050, 11);
   const auto run_all = [&](int threads) {
     const RunOptions run{.n_threads = threads};
-    Matrix<T> G(130, 130), C(1500, 1500), Y(130, 3), W(1300, 1300);
+    Matrix<T> G(130, 130), C(1100, 1100), Y(130, 3), W(1050, 1050);
     std::vector<T> y(9000), z(130);
     gram(A.view(), G.view(), run);
     gram(B.view(), W.view(), run);
     gemm(T{1}, B.view(), Transpose::no, B.view(), Transpose::yes, T{0}, C.view(), run);
-    normal_product(A.view(), MatrixView<const T>(B.view().data(), 130, 3, 1300), Y.view(), run);
+    normal_product(A.view(), MatrixView<const T>(B.view().data(), 130, 3, 1050), Y.view(), run);
     gemv_pair<T>(A.view(), std::span<const T>(B.storage()).first(130), y, std::span<const T>(B.storage()).first(9000),
                  z, run);
     std::vector<T> all;
@@ -144,7 +144,7 @@ bool same_bits_on_any_threads() {
     return all;
   };
   const auto serial = run_all(1);
-  return run_all(2) == serial && run_all(4) == serial;
+  return run_all(3) == serial;
 }
 
 }  // namespace
