@@ -139,6 +139,16 @@ TEST("tokens cover every row once, in order") {
   CHECK(tokens.list.size() > 100);
 }
 
+TEST("more products than an Index can count are an overflow_error") {
+  constexpr std::int64_t many = std::int64_t{1} << 61;  // no memory holds such a B: only its indptr is looked at
+  const std::vector<std::int64_t> a_indptr{0, 4}, a_indices{0, 0, 0, 0}, b_indptr{0, many};
+  const std::vector<double> a_data(4, 1.0);
+  Monitor monitor{KeepGoing{}};
+  CHECK_THROWS(static_cast<void>(sparse::cut_tokens<double, std::int64_t>({1, 1, a_indptr, a_indices, a_data},
+                                                                          {1, 5, b_indptr, {}, {}}, 1, monitor)),
+               std::overflow_error, "does not fit");
+}
+
 TEST("matmul of the header's example") {
   const std::vector<int> a_indptr{0, 2, 3}, a_indices{0, 1, 1}, b_indptr{0, 1, 2}, b_indices{1, 0};
   const std::vector<double> a_data{1, 2, 5}, b_data{3, 4};

@@ -3,9 +3,8 @@
 #include <type_traits>
 
 #include "core/threads.hpp"
-#include "linalg/kernels.hpp"
-#include "linalg/product_kernels.hpp"
 #include "linalg/reduction.hpp"
+#include "linalg/tables.hpp"
 #include "nearlinear/linalg/products.hpp"
 
 namespace nearlinear {
@@ -20,13 +19,6 @@ linalg::Syrk<T> syrk_kernel() {
   const linalg::ProductKernels& table = *linalg::kernels().products;
   if constexpr (std::is_same_v<T, float>) return table.syrk_f32;
   if constexpr (std::is_same_v<T, double>) return table.syrk_f64;
-}
-
-template <class T>
-linalg::Gemm<T> gemm_kernel() {
-  const linalg::ProductKernels& table = *linalg::kernels().products;
-  if constexpr (std::is_same_v<T, float>) return table.gemm_f32;
-  if constexpr (std::is_same_v<T, double>) return table.gemm_f64;
 }
 
 /// sum <- sum + what multiply(block begin, rows, product) adds to the `size` zeros of `product`, for every block of
@@ -68,7 +60,7 @@ template <class T, class Sum>
 void gram_by_tiles(MatrixView<const T> A, MatrixView<Sum> C, int threads, Monitor& monitor) {
   const Index d = A.cols();
   const Index side = (d + tile_side - 1) / tile_side;
-  const auto kernel = gemm_kernel<T>();
+  const auto kernel = linalg::gemm_kernel<T>();
   const Index tiles = side * (side + 1) / 2;
   parallel_for_workers(tiles, threads, monitor, [&](Index tile, int worker) {
     Index r = 0;  // of the lower triangle, row by row
@@ -100,6 +92,7 @@ void gram(MatrixView<const T> A, MatrixView<Sum> C, const RunOptions& run) {
   const Index operations = checked_product(checked_product(A.rows(), A.cols()), A.cols() + 1);
   const int threads = thread_count(run.n_threads, operations / operations_per_nanosecond);
   Monitor monitor(run.keep_going);
+  if (A.cols() == 0) return;
   if (A.cols() <= largest_grouped)
     gram_by_groups(A, C, threads, monitor);
   else

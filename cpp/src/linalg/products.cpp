@@ -5,21 +5,13 @@
 #include <type_traits>
 
 #include "core/threads.hpp"
-#include "linalg/kernels.hpp"
-#include "linalg/product_kernels.hpp"
 #include "linalg/reduction.hpp"
+#include "linalg/tables.hpp"
 
 namespace nearlinear {
 namespace {
 
 using linalg::Operand;
-
-template <class T>
-linalg::Gemm<T> gemm_kernel() {
-  const linalg::ProductKernels& table = *linalg::kernels().products;
-  if constexpr (std::is_same_v<T, float>) return table.gemm_f32;
-  if constexpr (std::is_same_v<T, double>) return table.gemm_f64;
-}
 
 template <class T>
 Operand<T> operand(MatrixView<const T> matrix, Transpose op = Transpose::no) {
@@ -72,7 +64,7 @@ void gemm(std::type_identity_t<T> alpha, MatrixView<const T> A, Transpose op_A, 
           " and C is ", shape(C), "; they must be m x k, k x n and m x n");
 
   Monitor monitor(run.keep_going);
-  const auto kernel = gemm_kernel<T>();
+  const auto kernel = linalg::gemm_kernel<T>();
   const Index tiles_down = ceil_divide(a.rows, tile_side);
   const Index tiles_across = ceil_divide(b.cols, tile_side);
   const Index operations = checked_product(checked_product(2 * a.rows, a.cols), b.cols);
@@ -108,7 +100,7 @@ void normal_product(MatrixView<const T> A, MatrixView<const T> Z, MatrixView<T> 
   const Index groups = linalg::group_count(A.rows(), block, d * p * Index{sizeof(double)});
   const Index operations = checked_product(checked_product(4 * A.rows(), d), p);
   Monitor monitor(run.keep_going);
-  const auto kernel = gemm_kernel<T>();
+  const auto kernel = linalg::gemm_kernel<T>();
   Array<double> sums(d * p);
   linalg::sum_over_groups<double>(groups, d * p, threads_for(run, operations), monitor, sums.data(),
                                   [&](Index group, double* partial, const linalg::Poll& poll) {

@@ -33,9 +33,8 @@ void gemm(std::type_identity_t<T> alpha, MatrixView<const T> A, Transpose op_A, 
 ///     C <- A^T A
 ///
 /// - A is n x d, C is d x d and becomes symmetric to the last bit, both triangles written.
-/// - Sum is T or, for float A, double: then blocks of rows are multiplied in float and summed in double, which keeps
-/// the
-///   error at that of one block however long A is.
+/// - Sum is T or, for float A, double: then blocks of rows are multiplied in float and summed in double, which
+///   keeps the error at that of one block however long A is.
 /// - Cost: n d (d + 1) operations, one read of A, and up to 32 d^2 numbers of memory for partial sums.
 /// - Equal to the last bit for every number of threads on one instruction set: rows are cut into blocks, and these into
 ///   groups, by their number alone.

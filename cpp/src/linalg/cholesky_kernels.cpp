@@ -1,0 +1,181 @@
+// Compiled once per instruction set; see core/dispatch.hpp for the rules. Tiles are factored and solved with by Eigen;
+// rotations are applied to as many rows at a time as a register has entries.
+#include "linalg/cholesky_kernels.hpp"
+
+#include <Eigen/Cholesky>
+#include <Eigen/Core>
+#include <cmath>
+#include <limits>
+
+// GCC: a type of a register loses its alignment as a template's argument. Nothing here stores one in memory.
+#pragma GCC diagnostic ignored "-Wignored-attributes"
+
+namespace {
+
+using nearlinear::Index;
+using nearlinear::linalg::CholeskyKernelsFor;
+using nearlinear::linalg::Operand;
+
+template <class T>
+using ByColumns = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::ColMajor>;
+template <class T>
+using ByRows = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+
+template <class Matrix, class T>
+auto map(T* data, Index rows, Index cols, Index stride) {
+  return Eigen::Map<Matrix, Eigen::Unaligned, Eigen::OuterStride<>>(data, rows, cols, Eigen::OuterStride<>(stride));
+}
+
+template <class T>
+bool is_pivot(T number) {
+  return number > 0 && number <= std::numeric_limits<T>::max();  // false for NaN
+}
+
+template <class T>
+void copy_lower(Index n, const Eigen::Map<ByColumns<T>>& from, T* to, Index row_stride) {
+  for (Index i = 0; i < n; ++i)
+    for (Index j = 0; j <= i; ++j) to[i * row_stride + j] = from(i, j);
+}
+
+/// In a copy that is stored by columns, as Eigen's algorithm likes it.
+template <class T>
+Index factor_tile(Index n, T* a, Index row_stride, T* scratch) {
+  Eigen::Map<ByColumns<T>> tile(scratch, n, n);
+  for (Index i = 0; i < n; ++i)
+    for (Index j = 0; j <= i; ++j) tile(i, j) = a[i * row_stride + j];
+  // LLT itself does not tell where it stopped, and takes NaN for positive.
+  const Index stopped = Eigen::internal::llt_inplace<T, Eigen::Lower>::blocked(tile);
+  for (Index i = 0; i < (stopped < 0 ? n : stopped); ++i)
+    if (!is_pivot(tile(i, i))) return i + 1;
+  if (stopped >= 0) return stopped + 1;
+  copy_lower(n, tile, a, row_stride);
+  return 0;
+}
+
+template <class T>
+void invert_tile(Index n, T* l, Index row_stride, T* scratch) {
+  Eigen::Map<ByColumns<T>> inverse(scratch, n, n);
+  inverse.setIdentity();
+  map<const ByRows<T>>(l, n, n, row_stride).template triangularView<Eigen::Lower>().solveInPlace(inverse);
+  copy_lower(n, inverse, l, row_stride);
+}
+
+template <class T, class Stored, int shape>
+void solve_with(bool from_right, const Operand<T>& m, Index size, T* b, Index rows, Index cols, Index row_stride) {
+  const auto matrix = map<const Stored>(m.data, size, size, Stored::IsRowMajor ? m.row_stride : m.col_stride);
+  auto rhs = map<ByRows<T>>(b, rows, cols, row_stride);
+  if (from_right)
+    matrix.template triangularView<shape>().template solveInPlace<Eigen::OnTheRight>(rhs);
+  else
+    matrix.template triangularView<shape>().solveInPlace(rhs);
+}
+
+template <class T>
+void solve_tile(bool from_right, Operand<T> m, bool is_lower, Index rows, Index cols, T* b, Index row_stride) {
+  constexpr int lower = Eigen::Lower, upper = Eigen::Upper;
+  const Index size = from_right ? cols : rows;
+  const bool by_rows = m.col_stride == 1;
+  if (by_rows && is_lower) return solve_with<T, ByRows<T>, lower>(from_right, m, size, b, rows, cols, row_stride);
+  if (by_rows) return solve_with<T, ByRows<T>, upper>(from_right, m, size, b, rows, cols, row_stride);
+  if (is_lower) return solve_with<T, ByColumns<T>, lower>(from_right, m, size, b, rows, cols, row_stride);
+  solve_with<T, ByColumns<T>, upper>(from_right, m, size, b, rows, cols, row_stride);
+}
+
+template <class T>
+void subtract_gram(Index n, Index k, const T* a, Index a_row_stride, T* c, Index c_row_stride) {
+  auto difference = map<ByRows<T>>(c, n, n, c_row_stride);
+  const auto rows = map<const ByRows<T>>(a, n, k, a_row_stride);
+  difference.template selfadjointView<Eigen::Lower>().rankUpdate(rows, T{-1});
+}
+
+/// One row: a chain in which every rotation waits for the one before.
+template <class T>
+void rotate_row(Index k, T* l, T& x, const T* c, const T* s) {
+  for (Index j = 0; j < k; ++j) {
+    const T old = l[j];
+    l[j] = c[j] * old + s[j] * x;
+    x = c[j] * x - s[j] * old;
+  }
+}
+
+/// Square blocks of rows and columns are transposed in registers, so that a register holds entries of one column, and
+/// every entry of it has a chain of its own.
+template <class T>
+void rotate_rows(Index m, Index k, T* l, Index row_stride, T* x, const T* c, const T* s) noexcept {
+  namespace ei = Eigen::internal;
+  using Packet = typename ei::packet_traits<T>::type;
+  constexpr int width = ei::unpacket_traits<Packet>::size;
+  const Index whole_rows = m - m % width, whole_cols = k - k % width;
+  for (Index i = 0; i < whole_rows; i += width) {
+    T* const rows = l + i * row_stride;
+    Packet carried = ei::ploadu<Packet>(x + i);
+    for (Index j = 0; j < whole_cols; j += width) {
+      ei::PacketBlock<Packet, width> columns;
+      for (int p = 0; p < width; ++p) columns.packet[p] = ei::ploadu<Packet>(rows + p * row_stride + j);
+      ei::ptranspose(columns);
+      for (int p = 0; p < width; ++p) {
+        const Packet cosine = ei::pset1<Packet>(c[j + p]), sine = ei::pset1<Packet>(s[j + p]);
+        const Packet old = columns.packet[p];
+        columns.packet[p] = ei::padd(ei::pmul(cosine, old), ei::pmul(sine, carried));
+        carried = ei::psub(ei::pmul(cosine, carried), ei::pmul(sine, old));
+      }
+      ei::ptranspose(columns);
+      for (int p = 0; p < width; ++p) ei::pstoreu(rows + p * row_stride + j, columns.packet[p]);
+    }
+    ei::pstoreu(x + i, carried);
+    for (Index p = 0; p < width; ++p)
+      rotate_row(k - whole_cols, rows + p * row_stride + whole_cols, x[i + p], c + whole_cols, s + whole_cols);
+  }
+  for (Index i = whole_rows; i < m; ++i) rotate_row(k, l + i * row_stride, x[i], c, s);
+}
+
+template <class T>
+Index rotate_triangle(Index n, T* l, Index row_stride, T* x, T* c, T* s) noexcept {
+  constexpr Index group = 16;  // rows whose common rotations are applied together
+  for (Index begin = 0; begin < n; begin += group) {
+    const Index end = begin + group < n ? begin + group : n;
+    rotate_rows(end - begin, begin, l + begin * row_stride, row_stride, x + begin, c, s);
+    for (Index i = begin; i < end; ++i) {
+      T* const row = l + i * row_stride;
+      rotate_row(i - begin, row + begin, x[i], c + begin, s + begin);
+      const T pivot = std::hypot(row[i], x[i]);
+      if (!is_pivot(pivot)) return i + 1;
+      c[i] = row[i] / pivot;
+      s[i] = x[i] / pivot;
+      row[i] = pivot;
+    }
+  }
+  return 0;
+}
+
+template <class T>
+void forward_substitute(Index begin, Index end, const T* l, Index row_stride, T* y) noexcept {
+  using Vector = Eigen::Map<const Eigen::Matrix<T, Eigen::Dynamic, 1>>;
+  for (Index i = begin; i < end; ++i) {
+    const T* const row = l + i * row_stride;
+    y[i] = (y[i] - Vector(row, i).dot(Vector(y, i))) / row[i];
+  }
+}
+
+template <class T>
+T square_sum(Index n, const T* y) noexcept {
+  const Eigen::Map<const Eigen::Matrix<T, Eigen::Dynamic, 1>> vector(y, n);
+  return vector.dot(vector);
+}
+
+template <class T>
+constexpr CholeskyKernelsFor<T> table = {
+    .factor_tile = factor_tile<T>,
+    .invert_tile = invert_tile<T>,
+    .solve_tile = solve_tile<T>,
+    .subtract_gram = subtract_gram<T>,
+    .rotate_rows = rotate_rows<T>,
+    .rotate_triangle = rotate_triangle<T>,
+    .forward_substitute = forward_substitute<T>,
+    .square_sum = square_sum<T>,
+};
+
+}  // namespace
+
+const nearlinear::linalg::CholeskyKernels nearlinear::linalg::cholesky_kernels = {.f32 = table<float>,
+                                                                                  .f64 = table<double>};
