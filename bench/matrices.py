@@ -3,12 +3,13 @@
 import os
 from collections.abc import Callable
 from functools import partial
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import scipy.sparse
+
+from nearlinear.demo import sparse as demo
 
 DATA = Path(__file__).parent / "data"
 FURTHER_DATA = "NEARLINEAR_BENCH_DATA"  # a folder with matrices whose licences keep them out of the repository
@@ -22,8 +23,8 @@ def real() -> dict[str, Callable[[], Pair]]:
     if os.environ.get(FURTHER_DATA):
         paths += sorted(Path(os.environ[FURTHER_DATA]).glob("*.npz"))
     return {
-        "memplus": lambda: square(_load(_demo_file("memplus"))),
-        "power_grid_J": lambda: square(power_flow_jacobian(scipy.sparse.load_npz(_demo_file("power_grid")))),
+        "memplus": lambda: square(_csr(demo.memplus())),
+        "power_grid_J": lambda: square(_csr(demo.power_grid())),
         **{path.stem: partial(_square_of_file, path) for path in paths},
     }
 
@@ -46,13 +47,6 @@ def generated() -> dict[str, Callable[[], Pair]]:
 
 def square(A: Any) -> Pair:
     return (A, A) if A.shape[0] == A.shape[1] else (A, scipy.sparse.csr_array(A.T))
-
-
-def power_flow_jacobian(admittance: Any) -> Any:
-    """Return [-B, G; -G, -B] of Y = G + iB, with entries wherever Y has one."""
-    Y = admittance.tocoo()
-    G, B = (scipy.sparse.csr_array((part, (Y.row, Y.col)), shape=Y.shape) for part in (Y.data.real, Y.data.imag))
-    return _csr(scipy.sparse.block_array([[-B, G], [-G, -B]]))
 
 
 def rmat(scale: int, edges_per_vertex: int) -> Any:
@@ -116,10 +110,6 @@ def _square_of_file(path: Path) -> Pair:
 
 def _load(path: Any) -> Any:
     return _csr(scipy.sparse.load_npz(path))
-
-
-def _demo_file(name: str) -> Any:
-    return files("nearlinear.demo") / "data" / f"{name}.npz"
 
 
 def _random_values(row: Any, col: Any, n: int, rng: np.random.Generator) -> Any:

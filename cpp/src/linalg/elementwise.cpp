@@ -7,6 +7,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "core/arithmetic.hpp"
 #include "core/threads.hpp"
 #include "linalg/elementwise_kernels.hpp"
 #include "linalg/kernels.hpp"
@@ -22,8 +23,6 @@ const linalg::ElementwiseKernelsOf<T>& table() {
   if constexpr (std::is_same_v<T, float>) return linalg::kernels().elementwise->f32;
   if constexpr (std::is_same_v<T, double>) return linalg::kernels().elementwise->f64;
 }
-
-Index ceil_divide(Index a, Index b) { return (a + b - 1) / b; }
 
 // What a thread takes at a time: whole blocks, some 10 to 50 us of work.
 constexpr Index chunk = 16 * sum_block;

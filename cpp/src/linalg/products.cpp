@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <type_traits>
 
+#include "core/arithmetic.hpp"
 #include "core/threads.hpp"
 #include "linalg/reduction.hpp"
 #include "linalg/tables.hpp"
@@ -32,8 +33,6 @@ constexpr Index operations_per_nanosecond = 32;
 int threads_for(const RunOptions& run, Index operations) {
   return thread_count(run.n_threads, operations / operations_per_nanosecond);
 }
-
-Index ceil_divide(Index a, Index b) { return (a + b - 1) / b; }
 
 template <class T>
 void scale(MatrixView<T> matrix, T factor) {

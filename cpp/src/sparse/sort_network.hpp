@@ -1,8 +1,7 @@
 /// Sets of up to some dozen columns, collected and sorted in AVX-512 registers. For kernels only.
 ///
-/// A row's columns are never stored before they are sorted. A list of them in memory, sorted from there by vectors,
-/// took 168 ns for a row of 25 products (2-D Poisson), reading flags off 93 ns, this 53 ns; presumably because a vector
-/// load behind stores of single entries has to wait for them.
+/// A row's columns are never stored before they are sorted. A list of them in memory, sorted from there by vectors, was
+/// slower; presumably because a vector load behind stores of single entries has to wait for them.
 #pragma once
 
 #if defined(__AVX512F__) && defined(__AVX512VL__) && defined(__AVX512DQ__)
