@@ -1,7 +1,18 @@
 """
 Benchmarks: ``python -m bench [room ...]`` from the root of the repository.
 
-A room joins with a module ``bench/<room>.py`` that holds ``ROOM``, a :class:`bench.harness.Room`.
+A room joins with a module ``bench/<room>.py`` that holds ``ROOM``, a :class:`bench.harness.Room`; one with several
+tasks has a folder with a module for each. ``python -m bench linalg`` runs all tasks of a room.
 """
 
-ROOMS = ("linalg", "sparse")
+ROOMS = ("linalg.hadamard", "sparse")
+
+
+def find(name: str) -> list[str]:
+    """Return the tasks that ``name`` stands for: one, or all of a room."""
+    return [room for room in ROOMS if room == name or room.startswith(f"{name}.")]
+
+
+def stem(room: str) -> str:
+    """Return where a task's files lie below a folder of results, without their suffix."""
+    return room.replace(".", "/")

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import ROOMS, harness, machine, plots, report
+from bench import ROOMS, find, harness, machine, plots, report, stem
 from bench.matrices import FURTHER_DATA
 from bench.report import Report
 
@@ -19,13 +19,14 @@ RESULTS = harness.ROOT / "bench" / "results"
 def main() -> int:
     options = _options()
     folder = options.output or (RESULTS / "quick" if options.quick else RESULTS)
-    folder.mkdir(parents=True, exist_ok=True)
     failures = []
-    for name in options.rooms or ROOMS:
+    for name in [room for named in options.rooms or ROOMS for room in find(named)]:
         found = _run(importlib.import_module(f"bench.{name}").ROOM, options.threads, options.quick)
-        (folder / f"{name}.json").write_text(json.dumps(found.content, indent=1) + "\n")
+        results = folder / f"{stem(name)}.json"
+        results.parent.mkdir(parents=True, exist_ok=True)
+        results.write_text(json.dumps(found.content, indent=1) + "\n")
         _print_tables(found)
-        plots.save(found, folder / f"{name}.png")
+        plots.save(found, results.with_suffix(".png"))
         failures += found.failures()
     for failure in failures:
         print(failure, file=sys.stderr)
@@ -39,7 +40,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--threads", type=_thread_counts, default=[1, 2], help="such as 1,2, which is the default")
     parser.add_argument("--output", type=Path, help="folder for JSON and PNG; bench/results or bench/results/quick")
     options = parser.parse_args()
-    unknown = set(options.rooms) - set(ROOMS)
+    unknown = {name for name in options.rooms if not find(name)}
     if unknown:
         parser.error(f"there is no benchmark of {', '.join(sorted(unknown))}, only of {', '.join(ROOMS)}")
     if max(options.threads) > machine.cpus():

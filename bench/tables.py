@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench import ROOMS
+from bench import ROOMS, stem
 from bench.__main__ import RESULTS
 from bench.harness import ROOT
 from bench.report import (
@@ -48,32 +48,33 @@ def main() -> int:
 
 
 def _read(folder: Path) -> list[Report]:
-    paths = [folder / f"{room}.json" for room in ROOMS]
+    paths = [folder / f"{stem(room)}.json" for room in ROOMS]
     return [Report(json.loads(path.read_text())) for path in paths if path.exists()]
 
 
 def _files(reports: Sequence[Report], results: Path) -> dict[Path, bytes]:
     files = {}
     for report in reports:
-        picture = results / f"{report.room}.png"
+        page = DOCS / f"{stem(report.room)}.md"
+        picture = results / f"{stem(report.room)}.png"
         if picture.exists():
-            files[DOCS / picture.name] = picture.read_bytes()
-        files[DOCS / f"{report.room}.md"] = _page(report, with_picture=picture.exists()).encode()
+            files[page.with_suffix(".png")] = picture.read_bytes()
+        files[page] = _page(report, page.with_suffix(".png").name if picture.exists() else None).encode()
     readme = _readme(reports)
     if readme is not None:
         files[README] = readme.encode()
     return files
 
 
-def _page(report: Report, *, with_picture: bool) -> str:
+def _page(report: Report, picture: str | None) -> str:
     parts = [
         f"# Benchmarks: {report.content['task']}\nMade by `python -m bench.tables`, of the figures of",
         f"    {report.content['command']}",
         _machine(report),
         f"## Summary\n{_explanation(report)}\n\n{comparison_table(report)}",
     ]
-    if with_picture:
-        parts.append(f"![Performance profiles of all contenders, and their rates]({report.room}.png)")
+    if picture is not None:
+        parts.append(f"![Performance profiles of all contenders, and their rates]({picture})")
     for threads in report.threads:
         heading = f"## Threads: {threads}\nThe median time of each contender over that of {report.ours}."
         parts.append(f"{heading}\n\n{ratio_table(report, threads)}")
@@ -131,7 +132,7 @@ def _short_rows(report: Report, threads: Sequence[int]) -> list[list[str]]:
         for count in threads:
             found = comparisons.get((against, count))
             cells.append("" if found is None else f"{number(found.geometric_mean)} ({number(found.least[1])})")
-        task = f"[{report.content['task']}](docs/benchmarks/{report.room}.md), {len(report.cases)} cases"
+        task = f"[{report.content['task']}](docs/benchmarks/{stem(report.room)}.md), {len(report.cases)} cases"
         peers = f"{against}: {'; '.join(report.content['summaries'][against])}"
         rows.append([task, peers, *cells, number(report.largest_error()), f"`{report.content['command']}`"])
     return rows
