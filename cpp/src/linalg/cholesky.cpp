@@ -52,8 +52,8 @@ class LowerParts {
 /// C <- C - A A^T in the lower triangle of C.
 template <class T>
 void subtract_gram(MatrixView<const T> A, MatrixView<T> C, Steps& steps) {
-  const auto& cholesky = cholesky_kernels_for<T>();
   const auto gemm = gemm_kernel<T>();
+  const auto syrk = syrk_kernel<T>();
   const Cut cut{C.rows()};
   const LowerParts parts(cut.count);
   for (Index begin = 0; begin < A.cols(); begin += step_depth) {
@@ -63,7 +63,7 @@ void subtract_gram(MatrixView<const T> A, MatrixView<T> C, Steps& steps) {
       const auto [i, j] = parts[part];
       const MatrixView<T> c = block(C, cut.begin(i), cut.begin(j), cut.length(i), cut.length(j));
       const T* const a = &A(cut.begin(i), begin);
-      if (i == j) return cholesky.subtract_gram(c.rows(), k, a, A.row_stride(), c.data(), c.row_stride());
+      if (i == j) return syrk(c.rows(), k, T{-1}, {a, A.row_stride(), 1}, c.data(), c.row_stride());
       gemm(c.rows(), c.cols(), k, T{-1}, {a, A.row_stride(), 1}, {&A(cut.begin(j), begin), 1, A.row_stride()}, c.data(),
            c.row_stride());
     });

@@ -1,4 +1,4 @@
-// Compiled once per instruction set; see core/dispatch.hpp for the rules. Tiles are factored and solved with by Eigen;
+// Compiled once per instruction set; see core/dispatch.hpp for the rules. Tiles are factored and inverted by Eigen;
 // rotations are applied to as many rows at a time as a register has entries.
 #include "linalg/cholesky_kernels.hpp"
 
@@ -14,7 +14,6 @@ namespace {
 
 using nearlinear::Index;
 using nearlinear::linalg::CholeskyKernelsFor;
-using nearlinear::linalg::Operand;
 
 template <class T>
 using ByColumns = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::ColMajor>;
@@ -58,34 +57,6 @@ void invert_tile(Index n, T* l, Index row_stride, T* scratch) {
   inverse.setIdentity();
   map<const ByRows<T>>(l, n, n, row_stride).template triangularView<Eigen::Lower>().solveInPlace(inverse);
   copy_lower(n, inverse, l, row_stride);
-}
-
-template <class T, class Stored, int shape>
-void solve_with(bool from_right, const Operand<T>& m, Index size, T* b, Index rows, Index cols, Index row_stride) {
-  const auto matrix = map<const Stored>(m.data, size, size, Stored::IsRowMajor ? m.row_stride : m.col_stride);
-  auto rhs = map<ByRows<T>>(b, rows, cols, row_stride);
-  if (from_right)
-    matrix.template triangularView<shape>().template solveInPlace<Eigen::OnTheRight>(rhs);
-  else
-    matrix.template triangularView<shape>().solveInPlace(rhs);
-}
-
-template <class T>
-void solve_tile(bool from_right, Operand<T> m, bool is_lower, Index rows, Index cols, T* b, Index row_stride) {
-  constexpr int lower = Eigen::Lower, upper = Eigen::Upper;
-  const Index size = from_right ? cols : rows;
-  const bool by_rows = m.col_stride == 1;
-  if (by_rows && is_lower) return solve_with<T, ByRows<T>, lower>(from_right, m, size, b, rows, cols, row_stride);
-  if (by_rows) return solve_with<T, ByRows<T>, upper>(from_right, m, size, b, rows, cols, row_stride);
-  if (is_lower) return solve_with<T, ByColumns<T>, lower>(from_right, m, size, b, rows, cols, row_stride);
-  solve_with<T, ByColumns<T>, upper>(from_right, m, size, b, rows, cols, row_stride);
-}
-
-template <class T>
-void subtract_gram(Index n, Index k, const T* a, Index a_row_stride, T* c, Index c_row_stride) {
-  auto difference = map<ByRows<T>>(c, n, n, c_row_stride);
-  const auto rows = map<const ByRows<T>>(a, n, k, a_row_stride);
-  difference.template selfadjointView<Eigen::Lower>().rankUpdate(rows, T{-1});
 }
 
 /// One row: a chain in which every rotation waits for the one before.
@@ -167,8 +138,7 @@ template <class T>
 constexpr CholeskyKernelsFor<T> table = {
     .factor_tile = factor_tile<T>,
     .invert_tile = invert_tile<T>,
-    .solve_tile = solve_tile<T>,
-    .subtract_gram = subtract_gram<T>,
+    .solve_tile = nearlinear::linalg::solve_tile<T>,
     .rotate_rows = rotate_rows<T>,
     .rotate_triangle = rotate_triangle<T>,
     .forward_substitute = forward_substitute<T>,

@@ -26,9 +26,6 @@ struct CholeskyKernelsFor {
   /// B <- M^{-1} B or, from the right, B <- B M^{-1}, for the m x n matrix B, stored by rows, and a triangular M.
   void (*solve_tile)(bool from_right, Operand<T> triangular, bool is_lower, Index m, Index n, T* b, Index row_stride);
 
-  /// C <- C - A A^T in the lower triangle of the n x n matrix C; A is n x k. Both are stored by rows.
-  void (*subtract_gram)(Index n, Index k, const T* a, Index a_row_stride, T* c, Index c_row_stride);
-
   /// (L, x) <- (L, x) G_0 ... G_{k-1} for the m x k matrix L, stored by rows, and the column x, where G_j is the plane
   /// rotation of column j and x:  l_j <- c_j l_j + s_j x,  x <- c_j x - s_j l_j.
   void (*rotate_rows)(Index m, Index k, T* l, Index row_stride, T* x, const T* c, const T* s) noexcept;
@@ -43,6 +40,11 @@ struct CholeskyKernelsFor {
   /// The sum of the squares of n numbers.
   T (*square_sum)(Index n, const T* y) noexcept;
 };
+
+/// CholeskyKernelsFor::solve_tile, which has a file of its own. One per instruction set: code reaches it through
+/// kernels() alone.
+template <class T>
+void solve_tile(bool from_right, Operand<T> triangular, bool is_lower, Index m, Index n, T* b, Index row_stride);
 
 struct CholeskyKernels {
   CholeskyKernelsFor<float> f32;

@@ -4,20 +4,12 @@
 #include <type_traits>
 
 #include "core/threads.hpp"
-#include "linalg/kernels.hpp"
-#include "linalg/product_kernels.hpp"
 #include "linalg/reduction.hpp"
+#include "linalg/tables.hpp"
 #include "nearlinear/linalg/products.hpp"
 
 namespace nearlinear {
 namespace {
-
-template <class T>
-linalg::GemvPair<T> kernel() {
-  const linalg::ProductKernels& table = *linalg::kernels().products;
-  if constexpr (std::is_same_v<T, float>) return table.gemv_pair_f32;
-  if constexpr (std::is_same_v<T, double>) return table.gemv_pair_f64;
-}
 
 // Rows between two sums in double: few enough that float sums stay accurate, many enough that these cost nothing.
 constexpr Index block_rows = 64;
@@ -39,6 +31,7 @@ void gemv_pair(MatrixView<const T> A, std::span<const T> x, std::span<T> y, std:
   const Index groups = linalg::group_count(n, block_rows, d * Index{sizeof(double)});
   const int threads = thread_count(run.n_threads, checked_product(4 * n, d) / operations_per_nanosecond);
   Monitor monitor(run.keep_going);
+  const auto kernel = linalg::gemv_pair_kernel<T>();
 
   const auto multiply = [&](Index group, double* partial, const linalg::Poll& poll) {
     const linalg::RowGroup rows(n, block_rows, groups, group);
@@ -47,8 +40,8 @@ void gemv_pair(MatrixView<const T> A, std::span<const T> x, std::span<T> y, std:
       const Index count = std::min(block_rows, rows.end - begin);
       poll(rows.fraction(begin));
       std::fill(block_sum.begin(), block_sum.end(), T{0});
-      kernel<T>()(count, d, A.data() + begin * A.row_stride(), A.row_stride(), first ? x.data() : nullptr,
-                  first ? y.data() + begin : nullptr, second ? w.data() + begin : nullptr, block_sum.data());
+      kernel(count, d, A.data() + begin * A.row_stride(), A.row_stride(), first ? x.data() : nullptr,
+             first ? y.data() + begin : nullptr, second ? w.data() + begin : nullptr, block_sum.data());
       for (Index j = 0; j < block_sum.size(); ++j) partial[j] += static_cast<double>(block_sum[j]);
     }
   };

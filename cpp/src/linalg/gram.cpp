@@ -14,13 +14,6 @@ constexpr Index block_rows = 4096;  // rows that are multiplied in one go; in fl
 constexpr Index largest_grouped = 1024;  // columns up to which every group of rows affords a result of its own
 constexpr Index tile_side = 512;
 
-template <class T>
-linalg::Syrk<T> syrk_kernel() {
-  const linalg::ProductKernels& table = *linalg::kernels().products;
-  if constexpr (std::is_same_v<T, float>) return table.syrk_f32;
-  if constexpr (std::is_same_v<T, double>) return table.syrk_f64;
-}
-
 /// sum <- sum + what multiply(block begin, rows, product) adds to the `size` zeros of `product`, for every block of
 /// rows; without the detour over `product` where the types are the same.
 template <class T, class Sum, class Multiply>
@@ -42,25 +35,26 @@ template <class T, class Sum>
 void gram_by_groups(MatrixView<const T> A, MatrixView<Sum> C, int threads, Monitor& monitor) {
   const Index d = A.cols();
   const Index groups = linalg::group_count(A.rows(), block_rows, d * d * Index{sizeof(Sum)});
-  const auto kernel = syrk_kernel<T>();
-  const Array<Sum> sum(d * d);  // by columns, the lower triangle
+  const auto kernel = linalg::syrk_kernel<T>();
+  const Array<Sum> sum(d * d);  // the lower triangle
   linalg::sum_over_groups<Sum>(
       groups, d * d, threads, monitor, sum.data(), [&](Index group, Sum* partial, const linalg::Poll& poll) {
         const linalg::RowGroup rows(A.rows(), block_rows, groups, group);
         add_blocks<T>(rows.begin, rows.end, d * d, partial, [&](Index begin, Index count, T* product) {
           poll(rows.fraction(begin));
-          kernel(count, d, A.data() + begin * A.row_stride(), A.row_stride(), product);
+          kernel(d, count, T{1}, {A.data() + begin * A.row_stride(), 1, A.row_stride()}, product, d);
         });
       });
   for (Index i = 0; i < d; ++i)
-    for (Index j = 0; j <= i; ++j) C(i, j) = C(j, i) = sum[j * d + i];
+    for (Index j = 0; j <= i; ++j) C(i, j) = C(j, i) = sum[i * d + j];
 }
 
 template <class T, class Sum>
 void gram_by_tiles(MatrixView<const T> A, MatrixView<Sum> C, int threads, Monitor& monitor) {
   const Index d = A.cols();
   const Index side = (d + tile_side - 1) / tile_side;
-  const auto kernel = linalg::gemm_kernel<T>();
+  const auto gemm = linalg::gemm_kernel<T>();
+  const auto syrk = linalg::syrk_kernel<T>();
   const Index tiles = side * (side + 1) / 2;
   parallel_for_workers(tiles, threads, monitor, [&](Index tile, int worker) {
     Index r = 0;  // of the lower triangle, row by row
@@ -72,8 +66,9 @@ void gram_by_tiles(MatrixView<const T> A, MatrixView<Sum> C, int threads, Monito
     add_blocks<T>(Index{0}, A.rows(), rows * cols, sum.data(), [&](Index begin, Index count, T* product) {
       if (worker == 0) monitor.poll(static_cast<double>(tile) / static_cast<double>(tiles));
       const T* const first = A.data() + begin * A.row_stride();
-      kernel(rows, cols, count, T{1}, {first + row, 1, A.row_stride()}, {first + col, A.row_stride(), 1}, product,
-             cols);
+      const linalg::Operand<T> left{first + row, 1, A.row_stride()};
+      if (r == c) return syrk(rows, count, T{1}, left, product, cols);
+      gemm(rows, cols, count, T{1}, left, {first + col, A.row_stride(), 1}, product, cols);
     });
     for (Index i = 0; i < rows; ++i)
       for (Index j = 0; j < (r == c ? i + 1 : cols); ++j) C(row + i, col + j) = C(col + j, row + i) = sum[i * cols + j];

@@ -1,13 +1,90 @@
-// Compiled once per instruction set; see core/dispatch.hpp for the rules. Eigen's blocked product is level with
-// OpenBLAS on one thread; threads come from the tiles that it is called on (products.cpp).
+// Compiled once per instruction set; see core/dispatch.hpp for the rules. Products after Goto and van de Geijn,
+// "Anatomy of high-performance matrix multiplication", ACM Transactions on Mathematical Software 34 (2008), article 12:
+// B is packed into panels as wide as a tile of registers, of which one stays in the first-level cache, A into panels as
+// tall as a tile, of which a block stays in the second-level cache. Threads come from those who call (products.cpp).
 #include "linalg/product_kernels.hpp"
 
 #include <Eigen/Core>
+#include <algorithm>
+
+#include "linalg/register_tile.hpp"
 
 namespace {
 
+using namespace nearlinear::linalg;
 using nearlinear::Index;
-using nearlinear::linalg::Operand;
+
+constexpr Index block_depth = 320;             // at most; blocks are of one length
+constexpr Index block_rows = 120;              // of A
+constexpr Index block_bytes = Index{2} << 20;  // of B
+
+/// C <- C + alpha A B for C of m x n and packed panels of B; those of A lie panel_stride apart.
+template <class T>
+void multiply_panels(Index m, Index n, Index depth, const T* a, Index panel_stride, Index a_row, Index a_col,
+                     const T* b, T alpha, const Target<T>& c, Index row, Index col) {
+  for (Index j = 0; j < n; j += tile_cols<T>) {
+    const Index vectors = panel_width<T>(j, n) / width<T>, cols = std::min<Index>(tile_cols<T>, n - j);
+    for (Index i = 0; i < m; i += tile_rows) {
+      const Index rows = std::min<Index>(tile_rows, m - i);
+      if (c.part == Part::lower && col + j > row + i + rows - 1) continue;
+      multiply_tile<T>(vectors, depth, a + i / tile_rows * panel_stride, a_row, a_col, b + j * depth, alpha, c, row + i,
+                       col + j, rows, cols);
+    }
+  }
+}
+
+template <class T>
+Operand<T> at(const Operand<T>& matrix, Index row, Index col) {
+  return {matrix.data + row * matrix.row_stride + col * matrix.col_stride, matrix.row_stride, matrix.col_stride};
+}
+
+/// C <- C + alpha A B in a part of C.
+template <class T>
+void multiply(Index m, Index n, Index k, T alpha, const Operand<T>& a, const Operand<T>& b, const Target<T>& c) {
+  if (m == 0 || n == 0 || k == 0) return;
+  const Index steps = (k + block_depth - 1) / block_depth;
+  const Index depth = (k + steps - 1) / steps;
+  const Index most_cols = block_bytes / static_cast<Index>(sizeof(T)) / depth / tile_cols<T> * tile_cols<T>;
+  const Index wide = std::min(most_cols, (n + width<T> - 1) / width<T> * width<T>);
+  const Index tall = std::min(block_rows, (m + tile_rows - 1) / tile_rows * tile_rows);
+  Buffer<T> packed_b(depth * wide), packed_a(depth * tall);
+  for (Index col = 0; col < n; col += wide) {
+    const Index cols = std::min(wide, n - col);
+    for (Index begin = 0; begin < k; begin += depth) {
+      const Index count = std::min(depth, k - begin);
+      pack_cols(count, cols, at(b, begin, col), packed_b.data());
+      for (Index row = c.part == Part::all ? 0 : col / block_rows * block_rows; row < m; row += block_rows) {
+        const Index rows = std::min(block_rows, m - row);
+        pack_rows(rows, count, at(a, row, begin), packed_a.data());
+        multiply_panels(rows, cols, count, packed_a.data(), tile_rows * count, Index{1}, Index{tile_rows},
+                        packed_b.data(), alpha, c, row, col);
+      }
+    }
+  }
+}
+
+/// The same with few columns, as A lies: to pack it would take as long as to multiply. Rows at the end, which are not
+/// enough for a tile, are packed.
+template <class T>
+void multiply_narrow(Index m, Index n, Index k, T alpha, const Operand<T>& a, const Operand<T>& b, const Target<T>& c) {
+  const Index depth = std::min(k, block_depth), whole = m - m % tile_rows;
+  Buffer<T> packed_b(depth * panel_width<T>(0, n)), packed_a(depth * tile_rows);
+  for (Index begin = 0; begin < k; begin += depth) {
+    const Index count = std::min(depth, k - begin);
+    pack_cols(count, n, at(b, begin, 0), packed_b.data());
+    const T* const first = a.data + begin * a.col_stride;
+    if (a.col_stride == 1)
+      multiply_panels(whole, n, count, first, tile_rows * a.row_stride, a.row_stride, Index{1}, packed_b.data(), alpha,
+                      c, 0, 0);
+    else
+      multiply_panels(whole, n, count, first, Index{tile_rows}, Index{1}, a.col_stride, packed_b.data(), alpha, c, 0,
+                      0);
+    if (whole == m) continue;
+    pack_rows(m - whole, count, at(a, whole, begin), packed_a.data());
+    multiply_panels(m - whole, n, count, packed_a.data(), Index{0}, Index{1}, Index{tile_rows}, packed_b.data(), alpha,
+                    c, whole, 0);
+  }
+}
 
 template <class T, int order>
 auto map(const Operand<T>& matrix, Index rows, Index cols) {
@@ -17,65 +94,33 @@ auto map(const Operand<T>& matrix, Index rows, Index cols) {
                                                                          Eigen::OuterStride<>(stride));
 }
 
-template <class T, int a_order, int b_order>
-void multiply(Index m, Index n, Index k, T alpha, const Operand<T>& a, const Operand<T>& b, T* c, Index c_row_stride) {
-  using Plain = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
-  Eigen::Map<Plain, Eigen::Unaligned, Eigen::OuterStride<>> sum(c, m, n, Eigen::OuterStride<>(c_row_stride));
-  sum.noalias() += alpha * (map<T, a_order>(a, m, k) * map<T, b_order>(b, k, n));
+/// y <- y + alpha A x; the entries of x lie x_stride apart, those of y y_stride.
+template <class T>
+void multiply_vector(Index m, Index k, T alpha, const Operand<T>& a, const T* x, Index x_stride, T* y, Index y_stride) {
+  using Vector = Eigen::Matrix<T, Eigen::Dynamic, 1>;
+  const Eigen::Map<const Vector, Eigen::Unaligned, Eigen::InnerStride<>> factor(x, k, Eigen::InnerStride<>(x_stride));
+  Eigen::Map<Vector, Eigen::Unaligned, Eigen::InnerStride<>> sum(y, m, Eigen::InnerStride<>(y_stride));
+  if (a.col_stride == 1)
+    sum.noalias() += alpha * (map<T, Eigen::RowMajor>(a, m, k) * factor);
+  else
+    sum.noalias() += alpha * (map<T, Eigen::ColMajor>(a, m, k) * factor);
 }
 
 template <class T>
 void gemm(Index m, Index n, Index k, T alpha, Operand<T> a, Operand<T> b, T* c, Index c_row_stride) {
-  constexpr int row = Eigen::RowMajor;
-  constexpr int col = Eigen::ColMajor;
-  const bool a_by_rows = a.col_stride == 1;
-  const bool b_by_rows = b.col_stride == 1;
-  if (a_by_rows && b_by_rows) return multiply<T, row, row>(m, n, k, alpha, a, b, c, c_row_stride);
-  if (a_by_rows) return multiply<T, row, col>(m, n, k, alpha, a, b, c, c_row_stride);
-  if (b_by_rows) return multiply<T, col, row>(m, n, k, alpha, a, b, c, c_row_stride);
-  multiply<T, col, col>(m, n, k, alpha, a, b, c, c_row_stride);
+  if (n == 1) return multiply_vector(m, k, alpha, a, b.data, b.row_stride, c, c_row_stride);
+  if (m == 1) return multiply_vector(n, k, alpha, b.transposed(), a.data, a.col_stride, c, Index{1});
+  const Target<T> target{c, c_row_stride, Part::all};
+  if (n <= tile_cols<T>) return multiply_narrow(m, n, k, alpha, a, b, target);
+  multiply(m, n, k, alpha, a, b, target);
 }
 
 template <class T>
-void syrk(Index n, Index d, const T* a, Index a_row_stride, T* c) {
-  using Square = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::ColMajor>;
-  Eigen::Map<Square> sum(c, d, d);
-  const auto rows = map<T, Eigen::RowMajor>({a, a_row_stride, 1}, n, d);
-  sum.template selfadjointView<Eigen::Lower>().rankUpdate(rows.transpose());
-}
-
-/// Four rows at a time: their products with x, then their share of z, while they are in the nearest cache.
-template <class T>
-void gemv_pair(Index n, Index d, const T* a, Index a_row_stride, const T* x, T* y, const T* w, T* z) noexcept {
-  using Vector = Eigen::Matrix<T, Eigen::Dynamic, 1>;
-  const auto vector = [d](const T* data) { return Eigen::Map<const Vector>(data, d); };
-  Index i = 0;
-  for (; i + 4 <= n; i += 4) {
-    const T* const row = a + i * a_row_stride;
-    const auto a0 = vector(row), a1 = vector(row + a_row_stride), a2 = vector(row + 2 * a_row_stride),
-               a3 = vector(row + 3 * a_row_stride);
-    if (x != nullptr) {
-      y[i] = a0.dot(vector(x));
-      y[i + 1] = a1.dot(vector(x));
-      y[i + 2] = a2.dot(vector(x));
-      y[i + 3] = a3.dot(vector(x));
-    }
-    if (w != nullptr) Eigen::Map<Vector>(z, d) += w[i] * a0 + w[i + 1] * a1 + w[i + 2] * a2 + w[i + 3] * a3;
-  }
-  for (; i < n; ++i) {
-    const auto row = vector(a + i * a_row_stride);
-    if (x != nullptr) y[i] = row.dot(vector(x));
-    if (w != nullptr) Eigen::Map<Vector>(z, d) += w[i] * row;
-  }
+void syrk(Index n, Index k, T alpha, Operand<T> a, T* c, Index c_row_stride) {
+  multiply(n, n, k, alpha, a, a.transposed(), Target<T>{c, c_row_stride, Part::lower});
 }
 
 }  // namespace
 
 const nearlinear::linalg::ProductKernels nearlinear::linalg::product_kernels = {
-    .gemm_f32 = gemm<float>,
-    .gemm_f64 = gemm<double>,
-    .syrk_f32 = syrk<float>,
-    .syrk_f64 = syrk<double>,
-    .gemv_pair_f32 = gemv_pair<float>,
-    .gemv_pair_f64 = gemv_pair<double>,
-};
+    .gemm_f32 = gemm<float>, .gemm_f64 = gemm<double>, .syrk_f32 = syrk<float>, .syrk_f64 = syrk<double>};

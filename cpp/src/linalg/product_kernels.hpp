@@ -1,4 +1,4 @@
-/// The hot loop of every dense product: a GEMM on one thread.
+/// The hot loops of every dense product: a GEMM and a SYRK on one thread.
 #pragma once
 
 #include "nearlinear/core/views.hpp"
@@ -21,24 +21,16 @@ struct Operand {
 template <class T>
 using Gemm = void (*)(Index m, Index n, Index k, T alpha, Operand<T> a, Operand<T> b, T* c, Index c_row_stride);
 
-/// C <- C + A^T A on the calling thread: the lower triangle of the d x d matrix C, which is stored by columns without
-/// gaps; the rest of C stays as it is. A is n x d, stored by rows. Allocates its packed blocks.
+/// C <- C + alpha A A^T on the calling thread in the lower triangle of the n x n matrix C, which is stored by rows; the
+/// rest of C stays as it is. A is n x k. Allocates its packed blocks.
 template <class T>
-using Syrk = void (*)(Index n, Index d, const T* a, Index a_row_stride, T* c);
-
-/// One pass over the n x d matrix A, stored by rows: y <- A x when x is given, then z <- z + A^T w when w is given,
-/// which may be y. Without gaps between vectors' entries.
-template <class T>
-using GemvPair = void (*)(Index n, Index d, const T* a, Index a_row_stride, const T* x, T* y, const T* w,
-                          T* z) noexcept;
+using Syrk = void (*)(Index n, Index k, T alpha, Operand<T> a, T* c, Index c_row_stride);
 
 struct ProductKernels {
   Gemm<float> gemm_f32;
   Gemm<double> gemm_f64;
   Syrk<float> syrk_f32;
   Syrk<double> syrk_f64;
-  GemvPair<float> gemv_pair_f32;
-  GemvPair<double> gemv_pair_f64;
 };
 
 extern const ProductKernels product_kernels;  // one per instruction set: code reaches it through kernels() alone

@@ -6,7 +6,6 @@
 
 #include "core/arithmetic.hpp"
 #include "core/threads.hpp"
-#include "linalg/reduction.hpp"
 #include "linalg/tables.hpp"
 
 namespace nearlinear {
@@ -84,50 +83,9 @@ void gemm(std::type_identity_t<T> alpha, MatrixView<const T> A, Transpose op_A, 
   });
 }
 
-template <class T>
-void normal_product(MatrixView<const T> A, MatrixView<const T> Z, MatrixView<T> Y, const RunOptions& run) {
-  require_valid_view(A, "normal_product", "A");
-  require_valid_view(Z, "normal_product", "Z");
-  require_valid_view(Y, "normal_product", "Y");
-  require(Z.rows() == A.cols() && Y.rows() == A.cols() && Y.cols() == Z.cols(), "normal_product: A is ", shape(A),
-          ", Z is ", shape(Z), " and Y is ", shape(Y), "; they must be n x d, d x p and d x p");
-  const Index d = A.cols(), p = Z.cols();
-
-  // A block of rows stays in the second-level cache between its two products.
-  constexpr Index block_bytes = Index{1} << 18;
-  const Index block = std::clamp<Index>(block_bytes / std::max<Index>(1, d * Index{sizeof(T)}), 8, 4096);
-  const Index groups = linalg::group_count(A.rows(), block, d * p * Index{sizeof(double)});
-  const Index operations = checked_product(checked_product(4 * A.rows(), d), p);
-  Monitor monitor(run.keep_going);
-  const auto kernel = linalg::gemm_kernel<T>();
-  Array<double> sums(d * p);
-  linalg::sum_over_groups<double>(groups, d * p, threads_for(run, operations), monitor, sums.data(),
-                                  [&](Index group, double* partial, const linalg::Poll& poll) {
-                                    const linalg::RowGroup rows(A.rows(), block, groups, group);
-                                    const Array<T> az(block * p);
-                                    const Array<T> product(d * p);
-                                    for (Index begin = rows.begin; begin < rows.end; begin += block) {
-                                      const Index count = std::min(block, rows.end - begin);
-                                      poll(rows.fraction(begin));
-                                      const Operand<T> part = at(operand(A), begin, 0);
-                                      std::fill_n(az.data(), count * p, T{0});
-                                      std::fill_n(product.data(), d * p, T{0});
-                                      kernel(count, p, d, T{1}, part, operand(Z), az.data(), p);
-                                      kernel(d, p, count, T{1}, part.transposed(), {az.data(), p, 1}, product.data(),
-                                             p);
-                                      for (Index i = 0; i < d * p; ++i) partial[i] += static_cast<double>(product[i]);
-                                    }
-                                  });
-  for (Index i = 0; i < d; ++i)
-    for (Index j = 0; j < p; ++j) Y(i, j) = static_cast<T>(sums[i * p + j]);
-}
-
-#define NEARLINEAR_INSTANTIATE(T)                                                                            \
-  template void gemm<T>(T, MatrixView<const T>, Transpose, MatrixView<const T>, Transpose, T, MatrixView<T>, \
-                        const RunOptions&);                                                                  \
-  template void normal_product<T>(MatrixView<const T>, MatrixView<const T>, MatrixView<T>, const RunOptions&);
-NEARLINEAR_INSTANTIATE(float)
-NEARLINEAR_INSTANTIATE(double)
-#undef NEARLINEAR_INSTANTIATE
+template void gemm<float>(float, MatrixView<const float>, Transpose, MatrixView<const float>, Transpose, float,
+                          MatrixView<float>, const RunOptions&);
+template void gemm<double>(double, MatrixView<const double>, Transpose, MatrixView<const double>, Transpose, double,
+                           MatrixView<double>, const RunOptions&);
 
 }  // namespace nearlinear

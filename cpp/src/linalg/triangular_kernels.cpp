@@ -1,0 +1,158 @@
+// Compiled once per instruction set; see core/dispatch.hpp for the rules. Right-hand sides are copied together, a panel
+// as wide as a tile of registers at a time, and the rows of a tile solved for one after the other:
+//
+//     X_i = M_ii^{-1} (B_i - sum over j < i of M_ij X_j).
+//
+// Upper triangles are lower ones read backwards, and X M = B is M^T X^T = B^T.
+#include <Eigen/Core>
+#include <algorithm>
+
+#include "linalg/cholesky_kernels.hpp"
+#include "linalg/register_tile.hpp"
+
+namespace {
+
+using namespace nearlinear::linalg;
+using nearlinear::Index;
+
+/// The n x n matrix that is solved with, read so that it is lower triangular: its rows as tile_multiply takes them.
+template <class T>
+class Panels {
+ public:
+  Panels(const Operand<T>& m, bool backwards, Index n)
+      : n_(n), rows_((n + tile_rows - 1) / tile_rows * tile_rows * n), diagonal_(tile_rows * n) {
+    const Operand<T> matrix{backwards ? m.data + (n - 1) * (m.row_stride + m.col_stride) : m.data,
+                            backwards ? -m.row_stride : m.row_stride, backwards ? -m.col_stride : m.col_stride};
+    for (Index i = 0; i < n; i += tile_rows) {
+      const Index count = std::min<Index>(tile_rows, n - i);
+      T* const panel = rows_.data() + i * n;
+      for (Index j = 0; j < i; ++j)
+        for (Index r = 0; r < tile_rows; ++r)
+          panel[j * tile_rows + r] =
+              r < count ? matrix.data[(i + r) * matrix.row_stride + j * matrix.col_stride] : T{0};
+      for (Index r = 0; r < count; ++r)
+        for (Index q = 0; q <= r; ++q)
+          diagonal_[(i + r) * tile_rows + q] = matrix.data[(i + r) * matrix.row_stride + (i + q) * matrix.col_stride];
+    }
+  }
+
+  [[nodiscard]] Index size() const { return n_; }
+  [[nodiscard]] const T* rows(Index i) const { return rows_.data() + i * n_; }
+  [[nodiscard]] const T* diagonal(Index i) const { return diagonal_.data() + i * tile_rows; }
+
+ private:
+  Index n_;
+  Buffer<T> rows_;      // left of the tiles on the diagonal
+  Buffer<T> diagonal_;  // the tiles on the diagonal, row by row
+};
+
+/// X <- M^{-1} X for a panel of whole vectors.
+template <class T, int vectors>
+void solve_panel(const Panels<T>& m, T* x) {
+  constexpr Index wide = vectors * width<T>;
+  const Target<T> target{x, wide, Part::all};
+  for (Index i = 0; i < m.size(); i += tile_rows) {
+    const Index count = std::min<Index>(tile_rows, m.size() - i);
+    multiply_tile<T, vectors>(i, m.rows(i), 1, tile_rows, x, T{-1}, target, i, 0, count, wide);
+    for (Index r = 0; r < count; ++r) {
+      const T* const row = m.diagonal(i + r);
+      T* const solved = x + (i + r) * wide;
+      Packet<T> sum[vectors];
+      for (int v = 0; v < vectors; ++v) sum[v] = ei::pload<Packet<T>>(solved + v * width<T>);
+      for (Index q = 0; q < r; ++q) {
+        const Packet<T> entry = ei::pset1<Packet<T>>(-row[q]);
+        for (int v = 0; v < vectors; ++v)
+          sum[v] = ei::pmadd(entry, ei::pload<Packet<T>>(x + (i + q) * wide + v * width<T>), sum[v]);
+      }
+      const Packet<T> pivot = ei::pset1<Packet<T>>(row[r]);
+      for (int v = 0; v < vectors; ++v) ei::pstore(solved + v * width<T>, ei::pdiv(sum[v], pivot));
+    }
+  }
+}
+
+template <class T, int vectors = tile_vectors>
+void solve_panel(Index panel_vectors, const Panels<T>& m, T* x) {
+  if constexpr (vectors > 1)
+    if (panel_vectors < vectors) return solve_panel<T, vectors - 1>(panel_vectors, m, x);
+  solve_panel<T, vectors>(m, x);
+}
+
+/// Columns first, first + 1, ... of B as a panel, `wide` side by side, its rows in the order they are solved for; and
+/// back. B's entry (i, j) lies at b[i * row + j * col].
+template <class T>
+struct Columns {
+  T* b;
+  Index row;
+  Index col;
+  Index size;
+  Index count;
+  Index wide;
+
+  void load(T* panel) const {
+    if (row == 1 && count == wide) return transpose<true>(panel);
+    for (Index i = 0; i < size; ++i)
+      for (Index c = 0; c < wide; ++c) panel[i * wide + c] = c < count ? b[i * row + c * col] : T{0};
+  }
+
+  void store(T* panel) const {
+    if (row == 1 && count == wide) return transpose<false>(panel);
+    for (Index i = 0; i < size; ++i)
+      for (Index c = 0; c < count; ++c) b[i * row + c * col] = panel[i * wide + c];
+  }
+
+ private:
+  template <bool to_panel>
+  void transpose(T* panel) const {
+    Index i = 0;
+    for (; i + width<T> <= size; i += width<T>)
+      for (Index c = 0; c < wide; c += width<T>) {
+        T* const inside = panel + i * wide + c;
+        T* const outside = b + i + c * col;
+        if constexpr (to_panel)
+          transpose_square<T>(outside, col, inside, wide);
+        else
+          transpose_square<T>(inside, wide, outside, col);
+      }
+    for (; i < size; ++i)
+      for (Index c = 0; c < wide; ++c)
+        if constexpr (to_panel)
+          panel[i * wide + c] = b[i + c * col];
+        else
+          b[i + c * col] = panel[i * wide + c];
+  }
+};
+
+/// Puts the rows of a panel in the reverse order.
+template <class T>
+void reverse(Index size, Index wide, T* panel) {
+  for (Index i = 0; i < size / 2; ++i)
+    std::swap_ranges(panel + i * wide, panel + (i + 1) * wide, panel + (size - 1 - i) * wide);
+}
+
+template <class T>
+void solve(bool from_right, Operand<T> m, bool is_lower, Index rows, Index cols, T* b, Index row_stride) {
+  const Index n = from_right ? cols : rows, count = from_right ? rows : cols;
+  const bool backwards = is_lower == from_right;
+  const Panels<T> panels(from_right ? m.transposed() : m, backwards, n);
+  Buffer<T> panel(n * tile_cols<T>);
+  for (Index first = 0; first < count; first += tile_cols<T>) {
+    const Index wide = panel_width<T>(first, count);
+    const Index row = from_right ? 1 : row_stride, col = from_right ? row_stride : 1;
+    const Columns<T> columns{b + first * col, row, col, n, std::min<Index>(tile_cols<T>, count - first), wide};
+    columns.load(panel.data());
+    if (backwards) reverse(n, wide, panel.data());
+    solve_panel<T>(wide / width<T>, panels, panel.data());
+    if (backwards) reverse(n, wide, panel.data());
+    columns.store(panel.data());
+  }
+}
+
+}  // namespace
+
+template <class T>
+void nearlinear::linalg::solve_tile(bool from_right, Operand<T> triangular, bool is_lower, Index m, Index n, T* b,
+                                    Index row_stride) {
+  ::solve(from_right, triangular, is_lower, m, n, b, row_stride);
+}
+template void nearlinear::linalg::solve_tile(bool, Operand<float>, bool, Index, Index, float*, Index);
+template void nearlinear::linalg::solve_tile(bool, Operand<double>, bool, Index, Index, double*, Index);
