@@ -116,4 +116,8 @@ struct Triangular {
 template <class T>
 void solve(Triangular<T> M, bool from_right, MatrixView<T> B, Steps& steps);
 
+/// The same without threads of its own, for a part of B that a thread has.
+template <class T>
+void solve_on_this_thread(const Triangular<T>& M, bool from_right, MatrixView<T> B);
+
 }  // namespace nearlinear::linalg

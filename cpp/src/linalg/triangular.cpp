@@ -52,6 +52,8 @@ void substitute(const Triangular<T>& M, bool from_right, MatrixView<T> B, Index 
   }
 }
 
+}  // namespace
+
 template <class T>
 void solve_on_this_thread(const Triangular<T>& M, bool from_right, MatrixView<T> B) {
   const auto& cholesky = cholesky_kernels_for<T>();
@@ -66,8 +68,6 @@ void solve_on_this_thread(const Triangular<T>& M, bool from_right, MatrixView<T>
         gemm(c.rows(), c.cols(), k, T{-1}, a, b, c.data(), c.row_stride());
       });
 }
-
-}  // namespace
 
 void Steps::run(Index count, double operations, const std::function<void(Index)>& body) {
   constexpr double operations_per_nanosecond = 32;
@@ -112,6 +112,8 @@ void solve(Triangular<T> M, bool from_right, MatrixView<T> B, Steps& steps) {
       [&](Index k, const Operand<T>& a, const Operand<T>& b, MatrixView<T> c) { subtract_product(k, a, b, c, steps); });
 }
 
+template void solve_on_this_thread(const Triangular<float>&, bool, MatrixView<float>);
+template void solve_on_this_thread(const Triangular<double>&, bool, MatrixView<double>);
 template void solve(Triangular<float>, bool, MatrixView<float>, Steps&);
 template void solve(Triangular<double>, bool, MatrixView<double>, Steps&);
 

@@ -1,0 +1,88 @@
+#include "linalg/reflectors.hpp"
+
+#include <algorithm>
+
+#include "linalg/qr_kernels.hpp"
+#include "linalg/tables.hpp"
+
+namespace nearlinear::linalg {
+namespace {
+
+constexpr Index narrowest = 8;        // columns that are reflected one by one
+constexpr Index rows_at_once = 8192;  // of a product, between two pauses
+
+/// T of the reflections whose scalars stand on its diagonal:  T_jj = tau_j,  T_{<j,j} = -tau_j T_{<j,<j} (V^T v_j).
+template <class T>
+void complete(const Reflectors<T>& h) {
+  const Index w = h.width;
+  const auto gram = Array<T>::zeros(w * w);
+  gemm_kernel<T>()(w, w, h.rows, T{1}, h.v.transposed(), h.v.operand(), gram.data(), w);
+  for (Index j = 0; j < w; ++j)
+    for (Index i = 0; i < j; ++i) {
+      T sum{0};
+      for (Index k = i; k < j; ++k) sum += h.t(i, k) * gram[k * w + j];
+      h.t(i, j) = -h.t(j, j) * sum;
+    }
+}
+
+/// T of two sets of reflections, one after the other:  T_12 = -T_11 (V_1^T V_2) T_22.
+template <class T>
+void join(const Reflectors<T>& h, Index w1) {
+  const auto gemm = gemm_kernel<T>();
+  const Index w2 = h.width - w1;
+  const auto gram = Array<T>::zeros(w1 * w2);
+  const auto right = Array<T>::zeros(w1 * w2);
+  gemm(w1, w2, h.rows, T{1}, h.v.transposed(), h.v.at(0, w1).operand(), gram.data(), w2);
+  gemm(w1, w2, w2, T{1}, {gram.data(), w2, 1}, h.t.at(w1, w1).operand(), right.data(), w2);
+  // By columns, as the transpose by rows: T_12^T = -right^T T_11^T.
+  gemm(w2, w1, w1, T{-1}, {right.data(), 1, w2}, h.t.transposed(), h.t.at(0, w1).data, h.t.stride);
+}
+
+}  // namespace
+
+template <class T>
+void factor(Columns<T> R, const Reflectors<T>& h, const Pause& pause) {
+  const Index w = h.width;
+  for (Index j = 0; j < w; ++j) std::fill_n(&h.t(0, j), w, T{0});
+  if (w <= narrowest) {
+    for (Index j = 0; j < w; ++j) {
+      h.t(j, j) = qr_kernels_for<T>().reflect(h.rows, w - j - 1, &R(j, j), R.stride, &h.v(0, j), h.v.stride);
+      pause();
+    }
+    return complete(h);
+  }
+  const Index w1 = std::max(narrowest, w / 2 / narrowest * narrowest), w2 = w - w1;
+  const Reflectors<T> left{h.rows, w1, h.v, h.t}, right{h.rows, w2, h.v.at(0, w1), h.t.at(w1, w1)};
+  factor(R, left, pause);
+  apply(left, true, w2, R.at(0, w1), right.v, pause);
+  factor(R.at(w1, w1), right, pause);
+  join(h, w1);
+}
+
+template <class T>
+void apply(const Reflectors<T>& h, bool transposed, Index cols, Columns<T> C_top, Columns<T> C, const Pause& pause) {
+  const auto gemm = gemm_kernel<T>();
+  const Index w = h.width;
+  // By rows: S = C_top^T + C^T V, then S T or, transposed, S T^T.
+  const Array<T> sum(cols * w);
+  const auto product = Array<T>::zeros(cols * w);
+  for (Index j = 0; j < cols; ++j) std::copy_n(&C_top(0, j), w, sum.data() + j * w);
+  for (Index row = 0; row < h.rows; row += rows_at_once, pause())
+    gemm(cols, w, std::min(rows_at_once, h.rows - row), T{1}, C.at(row, 0).transposed(), h.v.at(row, 0).operand(),
+         sum.data(), w);
+  gemm(cols, w, w, T{1}, {sum.data(), w, 1}, transposed ? h.t.operand() : h.t.transposed(), product.data(), w);
+  for (Index j = 0; j < cols; ++j)
+    for (Index i = 0; i < w; ++i) C_top(i, j) -= product[j * w + i];
+  for (Index row = 0; row < h.rows; row += rows_at_once, pause())
+    gemm(cols, std::min(rows_at_once, h.rows - row), w, T{-1}, {product.data(), w, 1}, h.v.at(row, 0).transposed(),
+         &C(row, 0), C.stride);
+}
+
+#define NEARLINEAR_INSTANTIATE(T)                                       \
+  template void factor(Columns<T>, const Reflectors<T>&, const Pause&); \
+  template void apply(const Reflectors<T>&, bool, Index, Columns<T>, Columns<T>, const Pause&);
+NEARLINEAR_INSTANTIATE(float)
+NEARLINEAR_INSTANTIATE(double)
+#undef NEARLINEAR_INSTANTIATE
+
+}  // namespace nearlinear::linalg
