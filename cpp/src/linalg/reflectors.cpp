@@ -63,18 +63,19 @@ template <class T>
 void apply(const Reflectors<T>& h, bool transposed, Index cols, Columns<T> C_top, Columns<T> C, const Pause& pause) {
   const auto gemm = gemm_kernel<T>();
   const Index w = h.width;
-  // By rows: S = C_top^T + C^T V, then S T or, transposed, S T^T.
-  const Array<T> sum(cols * w);
-  const auto product = Array<T>::zeros(cols * w);
-  for (Index j = 0; j < cols; ++j) std::copy_n(&C_top(0, j), w, sum.data() + j * w);
+  // By rows: S = C_top + V^T C, then T S or, transposed, T^T S.
+  const Array<T> sum(w * cols);
+  const auto product = Array<T>::zeros(w * cols);
+  for (Index i = 0; i < w; ++i)
+    for (Index j = 0; j < cols; ++j) sum[i * cols + j] = C_top(i, j);
   for (Index row = 0; row < h.rows; row += rows_at_once, pause())
-    gemm(cols, w, std::min(rows_at_once, h.rows - row), T{1}, C.at(row, 0).transposed(), h.v.at(row, 0).operand(),
-         sum.data(), w);
-  gemm(cols, w, w, T{1}, {sum.data(), w, 1}, transposed ? h.t.operand() : h.t.transposed(), product.data(), w);
-  for (Index j = 0; j < cols; ++j)
-    for (Index i = 0; i < w; ++i) C_top(i, j) -= product[j * w + i];
+    gemm(w, cols, std::min(rows_at_once, h.rows - row), T{1}, h.v.at(row, 0).transposed(), C.at(row, 0).operand(),
+         sum.data(), cols);
+  gemm(w, cols, w, T{1}, transposed ? h.t.transposed() : h.t.operand(), {sum.data(), cols, 1}, product.data(), cols);
+  for (Index i = 0; i < w; ++i)
+    for (Index j = 0; j < cols; ++j) C_top(i, j) -= product[i * cols + j];
   for (Index row = 0; row < h.rows; row += rows_at_once, pause())
-    gemm(cols, std::min(rows_at_once, h.rows - row), w, T{-1}, {product.data(), w, 1}, h.v.at(row, 0).transposed(),
+    gemm(cols, std::min(rows_at_once, h.rows - row), w, T{-1}, {product.data(), 1, cols}, h.v.at(row, 0).transposed(),
          &C(row, 0), C.stride);
 }
 
