@@ -5,7 +5,7 @@ A room joins with a module ``bench/<room>.py`` that holds ``ROOM``, a :class:`be
 tasks has a folder with a module for each. ``python -m bench linalg`` runs all tasks of a room.
 """
 
-ROOMS = ("linalg.hadamard", "sparse")
+ROOMS = ("linalg.hadamard", "linalg.qr", "linalg.qr_thin", "sparse")
 
 
 def find(name: str) -> list[str]:

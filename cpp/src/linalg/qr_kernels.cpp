@@ -6,9 +6,14 @@
 #include <cmath>
 #include <limits>
 
+#include "linalg/register_tile.hpp"
+
 namespace {
 
 using nearlinear::Index;
+using nearlinear::linalg::Packet;
+using nearlinear::linalg::width;
+namespace ei = Eigen::internal;
 
 template <class T>
 using Vector = Eigen::Matrix<T, Eigen::Dynamic, 1>;
@@ -56,9 +61,121 @@ T reflect(Index rows, Index cols, T* r, Index r_stride, T* x_data, Index x_strid
   return tau;
 }
 
+// Both products go through chunks of rows, of which V's stay in the second-level cache, and in these through groups of
+// columns of C, which stay in the first.
+constexpr Index chunk_rows = 512;
+constexpr int v_cols = 3;  // in registers with 4 columns of C: 12 sums, 3 + 1 vectors
+constexpr int c_cols = 4;
+
+/// S <- S + V^T C for m columns of V and n of C, both few enough that all sums are in registers.
+template <class T, int m, int n>
+void multiply_few(Index rows, const T* v, Index v_stride, const T* c, Index c_stride, T* s, Index s_stride) {
+  Packet<T> sum[m][n];
+#pragma GCC unroll 4
+  for (int i = 0; i < m; ++i)
+#pragma GCC unroll 4
+    for (int j = 0; j < n; ++j) sum[i][j] = ei::pset1<Packet<T>>(T{0});
+  const Index whole = rows - rows % width<T>;
+  for (Index r = 0; r < whole; r += width<T>) {
+    Packet<T> part_of_v[m];
+#pragma GCC unroll 4
+    for (int i = 0; i < m; ++i) part_of_v[i] = ei::ploadu<Packet<T>>(v + i * v_stride + r);
+#pragma GCC unroll 4
+    for (int j = 0; j < n; ++j) {
+      const Packet<T> part_of_c = ei::ploadu<Packet<T>>(c + j * c_stride + r);
+#pragma GCC unroll 4
+      for (int i = 0; i < m; ++i) sum[i][j] = ei::pmadd(part_of_v[i], part_of_c, sum[i][j]);
+    }
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < m; ++i)
+#pragma GCC unroll 4
+    for (int j = 0; j < n; ++j) {
+      T total = ei::predux(sum[i][j]);
+      for (Index r = whole; r < rows; ++r) total += v[i * v_stride + r] * c[j * c_stride + r];
+      s[i * s_stride + j] += total;
+    }
+}
+
+/// body(std::integral_constant<int, count>) for a count from 1 to `most`.
+template <int most, class Body>
+void with_constant(Index count, const Body& body) {
+  if constexpr (most > 1)
+    if (count < most) return with_constant<most - 1>(count, body);
+  body(std::integral_constant<int, most>{});
+}
+
+template <class T>
+void multiply_transposed(Index rows, Index w, Index cols, const T* v, Index v_stride, const T* c, Index c_stride, T* s,
+                         Index s_stride) noexcept {
+  for (Index begin = 0; begin < rows; begin += chunk_rows) {
+    const Index count = std::min(chunk_rows, rows - begin);
+    for (Index j = 0; j < cols; j += c_cols)
+      with_constant<c_cols>(cols - j, [&](auto n) {
+        for (Index i = 0; i < w; i += v_cols)
+          with_constant<v_cols>(w - i, [&](auto m) {
+            multiply_few<T, m, n>(count, v + i * v_stride + begin, v_stride, c + j * c_stride + begin, c_stride,
+                                  s + i * s_stride + j, s_stride);
+          });
+      });
+  }
+}
+
+/// C <- C + V Y for `vectors` vectors of rows and n columns of C.
+template <class T, int vectors, int n>
+void add_few(Index w, const T* v, Index v_stride, const T* y, Index y_stride, T* c, Index c_stride) {
+  Packet<T> sum[vectors][n];
+#pragma GCC unroll 4
+  for (int r = 0; r < vectors; ++r)
+#pragma GCC unroll 4
+    for (int j = 0; j < n; ++j) sum[r][j] = ei::ploadu<Packet<T>>(c + j * c_stride + r * width<T>);
+  for (Index i = 0; i < w; ++i) {
+    Packet<T> part_of_v[vectors];
+#pragma GCC unroll 4
+    for (int r = 0; r < vectors; ++r) part_of_v[r] = ei::ploadu<Packet<T>>(v + i * v_stride + r * width<T>);
+#pragma GCC unroll 4
+    for (int j = 0; j < n; ++j) {
+      const Packet<T> factor = ei::pset1<Packet<T>>(y[i * y_stride + j]);
+#pragma GCC unroll 4
+      for (int r = 0; r < vectors; ++r) sum[r][j] = ei::pmadd(part_of_v[r], factor, sum[r][j]);
+    }
+  }
+#pragma GCC unroll 4
+  for (int r = 0; r < vectors; ++r)
+#pragma GCC unroll 4
+    for (int j = 0; j < n; ++j) ei::pstoreu(c + j * c_stride + r * width<T>, sum[r][j]);
+}
+
+template <class T>
+void add_product(Index rows, Index w, Index cols, const T* v, Index v_stride, const T* y, Index y_stride, T* c,
+                 Index c_stride) noexcept {
+  constexpr int vectors = 3;
+  for (Index begin = 0; begin < rows; begin += chunk_rows) {
+    const Index end = std::min(begin + chunk_rows, rows);
+    for (Index j = 0; j < cols; j += c_cols)
+      with_constant<c_cols>(cols - j, [&](auto n) {
+        Index r = begin;
+        for (; r + vectors * width<T> <= end; r += vectors * width<T>)
+          add_few<T, vectors, n>(w, v + r, v_stride, y + j, y_stride, c + j * c_stride + r, c_stride);
+        for (; r + width<T> <= end; r += width<T>)
+          add_few<T, 1, n>(w, v + r, v_stride, y + j, y_stride, c + j * c_stride + r, c_stride);
+        for (; r < end; ++r)
+          for (int l = 0; l < n; ++l) {
+            T sum = c[(j + l) * c_stride + r];
+            for (Index i = 0; i < w; ++i) sum += v[i * v_stride + r] * y[i * y_stride + j + l];
+            c[(j + l) * c_stride + r] = sum;
+          }
+      });
+  }
+}
+
 }  // namespace
 
 const nearlinear::linalg::QrKernels nearlinear::linalg::qr_kernels = {
-    .f32 = {.reflect = reflect<float>},
-    .f64 = {.reflect = reflect<double>},
+    .f32 = {.reflect = reflect<float>,
+            .multiply_transposed = multiply_transposed<float>,
+            .add_product = add_product<float>},
+    .f64 = {.reflect = reflect<double>,
+            .multiply_transposed = multiply_transposed<double>,
+            .add_product = add_product<double>},
 };

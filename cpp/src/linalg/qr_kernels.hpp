@@ -1,4 +1,6 @@
-/// The hot loop of QR factorisations that is no product: one Householder reflection.
+/// The hot loops of QR factorisations: one Householder reflection, and the two products of a block of them, as their
+/// matrices lie. These are stored by columns, and the blocks are narrow: to pack them, as general products do, would
+/// take as long as to multiply.
 #pragma once
 
 #include <type_traits>
@@ -15,6 +17,14 @@ struct QrKernelsFor {
   /// takes the place of alpha, and v that of x. Returns tau, which is 0 for alpha = 0, x = 0. Norms neither overflow
   /// nor underflow unless beta does.
   T (*reflect)(Index rows, Index cols, T* r, Index r_stride, T* x, Index x_stride);
+
+  /// S <- S + V^T C for V of rows x w and C of rows x cols, by columns, and S of w x cols, by rows.
+  void (*multiply_transposed)(Index rows, Index w, Index cols, const T* v, Index v_stride, const T* c, Index c_stride,
+                              T* s, Index s_stride) noexcept;
+
+  /// C <- C + V Y for V of rows x w and C of rows x cols, by columns, and Y of w x cols, by rows.
+  void (*add_product)(Index rows, Index w, Index cols, const T* v, Index v_stride, const T* y, Index y_stride, T* c,
+                      Index c_stride) noexcept;
 };
 
 struct QrKernels {

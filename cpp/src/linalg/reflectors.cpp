@@ -16,7 +16,7 @@ template <class T>
 void complete(const Reflectors<T>& h) {
   const Index w = h.width;
   const auto gram = Array<T>::zeros(w * w);
-  gemm_kernel<T>()(w, w, h.rows, T{1}, h.v.transposed(), h.v.operand(), gram.data(), w);
+  qr_kernels_for<T>().multiply_transposed(h.rows, w, w, h.v.data, h.v.stride, h.v.data, h.v.stride, gram.data(), w);
   for (Index j = 0; j < w; ++j)
     for (Index i = 0; i < j; ++i) {
       T sum{0};
@@ -32,7 +32,8 @@ void join(const Reflectors<T>& h, Index w1) {
   const Index w2 = h.width - w1;
   const auto gram = Array<T>::zeros(w1 * w2);
   const auto right = Array<T>::zeros(w1 * w2);
-  gemm(w1, w2, h.rows, T{1}, h.v.transposed(), h.v.at(0, w1).operand(), gram.data(), w2);
+  qr_kernels_for<T>().multiply_transposed(h.rows, w1, w2, h.v.data, h.v.stride, &h.v(0, w1), h.v.stride, gram.data(),
+                                          w2);
   gemm(w1, w2, w2, T{1}, {gram.data(), w2, 1}, h.t.at(w1, w1).operand(), right.data(), w2);
   // By columns, as the transpose by rows: T_12^T = -right^T T_11^T.
   gemm(w2, w1, w1, T{-1}, {right.data(), 1, w2}, h.t.transposed(), h.t.at(0, w1).data, h.t.stride);
@@ -61,22 +62,23 @@ void factor(Columns<T> R, const Reflectors<T>& h, const Pause& pause) {
 
 template <class T>
 void apply(const Reflectors<T>& h, bool transposed, Index cols, Columns<T> C_top, Columns<T> C, const Pause& pause) {
-  const auto gemm = gemm_kernel<T>();
+  const auto& kernels = qr_kernels_for<T>();
   const Index w = h.width;
-  // By rows: S = C_top + V^T C, then T S or, transposed, T^T S.
+  // By rows: S = C_top + V^T C, then -T S or, transposed, -T^T S.
   const Array<T> sum(w * cols);
   const auto product = Array<T>::zeros(w * cols);
   for (Index i = 0; i < w; ++i)
     for (Index j = 0; j < cols; ++j) sum[i * cols + j] = C_top(i, j);
   for (Index row = 0; row < h.rows; row += rows_at_once, pause())
-    gemm(w, cols, std::min(rows_at_once, h.rows - row), T{1}, h.v.at(row, 0).transposed(), C.at(row, 0).operand(),
-         sum.data(), cols);
-  gemm(w, cols, w, T{1}, transposed ? h.t.transposed() : h.t.operand(), {sum.data(), cols, 1}, product.data(), cols);
+    kernels.multiply_transposed(std::min(rows_at_once, h.rows - row), w, cols, &h.v(row, 0), h.v.stride, &C(row, 0),
+                                C.stride, sum.data(), cols);
+  gemm_kernel<T>()(w, cols, w, T{-1}, transposed ? h.t.transposed() : h.t.operand(), {sum.data(), cols, 1},
+                   product.data(), cols);
   for (Index i = 0; i < w; ++i)
-    for (Index j = 0; j < cols; ++j) C_top(i, j) -= product[i * cols + j];
+    for (Index j = 0; j < cols; ++j) C_top(i, j) += product[i * cols + j];
   for (Index row = 0; row < h.rows; row += rows_at_once, pause())
-    gemm(cols, std::min(rows_at_once, h.rows - row), w, T{-1}, {product.data(), 1, cols}, h.v.at(row, 0).transposed(),
-         &C(row, 0), C.stride);
+    kernels.add_product(std::min(rows_at_once, h.rows - row), w, cols, &h.v(row, 0), h.v.stride, product.data(), cols,
+                        &C(row, 0), C.stride);
 }
 
 #define NEARLINEAR_INSTANTIATE(T)                                       \
