@@ -5,7 +5,20 @@ A room joins with a module ``bench/<room>.py`` that holds ``ROOM``, a :class:`be
 tasks has a folder with a module for each. ``python -m bench linalg`` runs all tasks of a room.
 """
 
-ROOMS = ("linalg.hadamard", "linalg.qr", "linalg.qr_thin", "sparse")
+ROOMS = (
+    "linalg.cholesky",
+    "linalg.cholesky_update",
+    "linalg.exponential",
+    "linalg.gemm",
+    "linalg.gram",
+    "linalg.hadamard",
+    "linalg.normal_product",
+    "linalg.qr",
+    "linalg.qr_thin",
+    "linalg.top_k",
+    "linalg.triangular_solve",
+    "sparse",
+)
 
 
 def find(name: str) -> list[str]:
