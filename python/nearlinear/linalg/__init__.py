@@ -1,6 +1,24 @@
 """Dense linear algebra that several rooms share."""
 
+from nearlinear.linalg._cholesky import cholesky, cholesky_slide, cholesky_solve, cholesky_update, triangular_solve
+from nearlinear.linalg._elementwise import TopK, log_sum_exp, top_k
+from nearlinear.linalg._products import gram, normal_product
 from nearlinear.linalg._qr import QrFactors, qr, qr_multiply
 from nearlinear.linalg._transforms import hadamard_transform
 
-__all__ = ["QrFactors", "hadamard_transform", "qr", "qr_multiply"]
+__all__ = [
+    "QrFactors",
+    "TopK",
+    "cholesky",
+    "cholesky_slide",
+    "cholesky_solve",
+    "cholesky_update",
+    "gram",
+    "hadamard_transform",
+    "log_sum_exp",
+    "normal_product",
+    "qr",
+    "qr_multiply",
+    "top_k",
+    "triangular_solve",
+]
