@@ -44,9 +44,11 @@ void scale(MatrixView<T> matrix, T factor) {
   }
 }
 
-// The side of a tile: large, because every tile packs its rows of A and columns of B anew.
-constexpr Index tile_side = 1024;
-constexpr Index tile_depth = 1024;  // what is multiplied between two polls: some 25 ms of work
+// Tiles of the result: large, because every tile packs its rows of A and columns of B anew, but several for the
+// threads.
+constexpr Index tile_side = 512;
+constexpr Index fewest_rows = 128;
+constexpr Index tile_depth = 1024;  // what is multiplied between two polls: some 15 ms of work
 
 }  // namespace
 
@@ -63,7 +65,8 @@ void gemm(std::type_identity_t<T> alpha, MatrixView<const T> A, Transpose op_A, 
 
   Monitor monitor(run.keep_going);
   const auto kernel = linalg::gemm_kernel<T>();
-  const Index tiles_down = ceil_divide(a.rows, tile_side);
+  const Index tiles_down =
+      std::max(ceil_divide(a.rows, tile_side), std::min(Index{2}, ceil_divide(a.rows, fewest_rows)));
   const Index tiles_across = ceil_divide(b.cols, tile_side);
   const Index operations = checked_product(checked_product(2 * a.rows, a.cols), b.cols);
   const Index tiles = tiles_down * tiles_across;
