@@ -43,7 +43,7 @@ template <class T>  // float, double
 /// - L is n x n, lower or upper triangular; B is n x p and does not overlap it.
 /// - Cost: n^2 p operations, nearly all of them in products on several threads; each packs blocks of some 2 MB.
 /// - Each column x of the result solves a system nearby: (op(L) + dL) x = b, |dL| <= gamma_{n+1} |op(L)| entrywise,
-///   whatever the condition of L (Higham, theorem 8.5, and one more rounding: diagonal entries are inverted first).
+///   whatever the condition of L (Higham, theorem 8.5).
 /// - Equal to the last bit for every number of threads on one instruction set.
 /// - Throws std::invalid_argument when shapes do not match, a diagonal entry is 0 or a view is not one of real memory,
 ///   std::bad_alloc, and `interrupted` when run.keep_going answers false; after the last two, B is unspecified.
@@ -71,7 +71,7 @@ void triangular_solve_right(Triangle triangle, Transpose op, MatrixView<const T>
 ///
 /// - L is n x n, B is n x p and does not overlap it. Cost: 2 n^2 p operations.
 /// - Each column x of the result solves a system nearby: (A + dA) x = b, |dA| <= gamma_{3n+3} |L| |L^T| entrywise, the
-///   factorisation's errors included (Higham, theorem 10.4, with triangular_solve's two roundings more).
+///   factorisation's errors included (Higham, theorem 10.4).
 /// - Throws like triangular_solve.
 template <class T>
 void cholesky_solve(MatrixView<const T> L, MatrixView<T> B, const RunOptions& run = {});
