@@ -1,52 +1,68 @@
 // Compiled once per instruction set; see core/dispatch.hpp for the rules.
 #include "linalg/hadamard_kernels.hpp"
 
+#include <algorithm>
+#include <cstddef>
+#include <utility>
+
 #include "nearlinear/eigen.hpp"
+
+// GCC: a type of a register loses its alignment as a template's argument. Nothing here stores one in memory.
+#pragma GCC diagnostic ignored "-Wignored-attributes"
 
 namespace {
 
+namespace ei = Eigen::internal;
 using nearlinear::as_eigen;
 using nearlinear::Index;
 using nearlinear::MatrixView;
 
-/// (a, b) <- (a + b, a - b)
-template <class T>
-void butterfly(T& a, T& b) {
-  const T difference = a - b;
-  a += b;
+/// (a, b) <- (a + b, a - b), of numbers or of registers full of them.
+template <class Number>
+void butterfly(Number& a, Number& b) {
+  const Number difference = ei::psub(a, b);
+  a = ei::padd(a, b);
   b = difference;
 }
 
-/// The stage H_2 (x) I: one butterfly between the two halves of `x`, each of `half` elements.
-template <class T>
-void radix_2_stage(T* x, Index half) {
-  T* __restrict x0 = x;
-  T* __restrict x1 = x + half;
-  for (Index j = 0; j < half; ++j) butterfly(x0[j], x1[j]);
+template <class Number, std::size_t... k>
+void butterflies(Number* a, Number* b, std::index_sequence<k...> /*numbers*/) {
+  (butterfly(a[k], b[k]), ...);
 }
 
-/// The two stages H_4 (x) I at once, on the four quarters of `x`: half the loads and stores of two radix-2 stages, and
-/// the same additions, hence the same bits.
-template <class T>
-void radix_4_stages(T* x, Index quarter) {
-  T* __restrict x0 = x;
-  T* __restrict x1 = x + quarter;
-  T* __restrict x2 = x + 2 * quarter;
-  T* __restrict x3 = x + 3 * quarter;
-  for (Index j = 0; j < quarter; ++j) {
-    T a = x0[j];
-    T b = x1[j];
-    T c = x2[j];
-    T d = x3[j];
-    butterfly(a, b);
-    butterfly(c, d);
-    butterfly(a, c);
-    butterfly(b, d);
-    x0[j] = a;
-    x1[j] = b;
-    x2[j] = c;
-    x3[j] = d;
+/// x <- H_radix x, lower stages first; without loops, so that x stays in registers.
+template <int radix, class Number>
+void transform_registers(Number* x) {
+  if constexpr (radix > 1) {
+    transform_registers<radix / 2>(x);
+    transform_registers<radix / 2>(x + radix / 2);
+    butterflies(x, x + radix / 2, std::make_index_sequence<radix / 2>{});
   }
+}
+
+template <class Number, class T, std::size_t... k>
+void transform_column(const T* in, Index in_distance, T* out, Index out_distance,
+                      std::index_sequence<k...> /*numbers*/) {
+  Number x[] = {ei::ploadu<Number>(in + Index{k} * in_distance)...};
+  transform_registers<sizeof...(k)>(x);
+  (ei::pstoreu(out + Index{k} * out_distance, x[k]), ...);
+}
+
+/// out <- (H_radix (x) I_size) in: the log2(radix) stages between `radix` runs of `size` elements at once. One load and
+/// one store of every element, and the additions of stages one by one, hence the same bits.
+template <int radix, class T>
+void transform_runs(const T* in, Index in_distance, T* out, Index out_distance, Index size) {
+  using Packet = typename ei::packet_traits<T>::type;
+  constexpr Index width = ei::unpacket_traits<Packet>::size;
+  constexpr std::make_index_sequence<radix> numbers;
+  Index j = 0;
+  for (; j + width <= size; j += width) transform_column<Packet>(in + j, in_distance, out + j, out_distance, numbers);
+  for (; j < size; ++j) transform_column<T>(in + j, in_distance, out + j, out_distance, numbers);
+}
+
+template <int radix, class T>
+void transform_runs(T* x, Index size) {
+  transform_runs<radix>(x, size, x, size, size);
 }
 
 /// The four stages H_16 of 16 neighbours, whose runs of 1 to 8 elements are too short for the loops above. The lengths
@@ -58,18 +74,21 @@ void transform_16(T* x) {
       for (Index j = begin; j < begin + half; ++j) butterfly(x[j], x[j + half]);
 }
 
+/// The remaining stages of x, `size` elements side by side, of which runs of `done` elements are transformed.
+template <class T>
+void continue_transform(T* x, Index size, Index done) {
+  for (; 4 * done <= size; done *= 4)
+    for (Index begin = 0; begin < size; begin += 4 * done) transform_runs<4>(x + begin, done);
+  if (done < size) transform_runs<2>(x, done);
+}
+
 /// x <- (H_rows (x) I_cols) x, x of rows * cols elements side by side.
 template <class T>
 void transform_contiguous(T* x, Index rows, Index cols) {
   const Index size = rows * cols;
-  Index done = cols;  // elements of each run that is already transformed
-  if (cols == 1 && rows >= 16) {
-    for (Index begin = 0; begin < size; begin += 16) transform_16(x + begin);
-    done = 16;
-  }
-  for (; 4 * done <= size; done *= 4)
-    for (Index begin = 0; begin < size; begin += 4 * done) radix_4_stages(x + begin, done);
-  if (done < size) radix_2_stage(x, done);
+  if (cols > 1 || rows < 16) return continue_transform(x, size, cols);
+  for (Index begin = 0; begin < size; begin += 16) transform_16(x + begin);
+  continue_transform(x, size, Index{16});
 }
 
 /// A tile with gaps is transformed in a copy: rows a power of two apart would evict each other from the cache.
@@ -84,9 +103,38 @@ void transform_tile(T* first, Index rows, Index cols, Index row_stride) noexcept
   tile = copy;
 }
 
+template <class T>
+void prefetch_rows(const T* first, Index rows, Index cols, Index row_stride) {
+  constexpr Index line = 64 / Index{sizeof(T)};
+  for (Index i = 0; i < rows; ++i)
+    for (Index j = 0; j < cols; j += line) __builtin_prefetch(first + i * row_stride + j);
+}
+
+/// The first three stages on the way into the copy, the last three on the way out; those between are done for one
+/// eighth of the rows at a time, while it lies in the first-level cache.
+template <class T>
+void transform_tall_tile(T* first, Index rows, Index cols, Index row_stride, T* scratch) noexcept {
+  const Index eighth = rows / 8;
+  const Index distance = eighth * cols + nearlinear::linalg::tall_tile_gap_bytes / Index{sizeof(T)};
+  for (Index e = 0; e < 8; ++e) {
+    T* const copy = scratch + e * distance;
+    for (Index i = 0; i < eighth; i += 8) {
+      const T* const tile = first + (e * eighth + i) * row_stride;
+      const Index rows_left = rows - (e * eighth + i) - 8;
+      prefetch_rows(tile + 8 * row_stride, std::min<Index>(8, rows_left), cols, row_stride);
+      transform_runs<8>(tile, row_stride, copy + i * cols, cols, cols);
+    }
+    continue_transform(copy, eighth * cols, 8 * cols);
+  }
+  for (Index i = 0; i < eighth; ++i)
+    transform_runs<8>(scratch + i * cols, distance, first + i * row_stride, eighth * row_stride, cols);
+}
+
 }  // namespace
 
 const nearlinear::linalg::HadamardKernels nearlinear::linalg::hadamard_kernels = {
     .transform_tile_f32 = transform_tile<float>,
     .transform_tile_f64 = transform_tile<double>,
+    .transform_tall_tile_f32 = transform_tall_tile<float>,
+    .transform_tall_tile_f64 = transform_tall_tile<double>,
 };
