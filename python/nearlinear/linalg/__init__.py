@@ -22,3 +22,7 @@ __all__ = [
     "top_k",
     "triangular_solve",
 ]
+from nearlinear.linalg._dct import dct
+from nearlinear.linalg._transforms import hadamard_transform
+
+__all__ = ["dct", "hadamard_transform"]
