@@ -27,8 +27,8 @@ using linalg::Root;
 using linalg::Roots;
 
 constexpr Index line_bytes = 64;
-constexpr Index buffer_bytes = Index{1} << 18;  // of short columns: half of a second-level cache of 512 KiB
-constexpr Index widest_strip_bytes = 256;
+constexpr Index widest_strip_bytes = 256;  // narrower ones waste what memory delivers (measured: half the speed at 64)
+constexpr Index largest_buffer_bytes = Index{1} << 26;
 
 template <class T>
 const FourierKernelsOf<T>& table() {
@@ -51,13 +51,14 @@ class Plan {
       return inverse_ ? 1 / (length * f) : (even ? f / 2 : f);
     };
     rotations_ = Array<T>(2 * (n / 2 + 1));
-    linalg::fill_table(rotations_.data(), n / 2 + 1, threads, monitor, [&](Index k) -> Root {
+    linalg::fill_table(rotations_.data(), n / 2 + 1, 1, threads, monitor, [&](Index k, Index /*one*/) -> Root {
       const Root root = roots(k);
       return {factor(k) * root.re, factor(k) * (inverse_ ? -root.im : root.im)};
     });
     if (!even) return;
     roots_ = Array<T>(2 * frequencies(n));
-    linalg::fill_table(roots_.data(), frequencies(n), threads, monitor, [&](Index k) { return roots(4 * k); });
+    linalg::fill_table(roots_.data(), frequencies(n), 1, threads, monitor,
+                       [&](Index k, Index /*one*/) { return roots(4 * k); });
   }
 
   /// Numbers of the buffer for a strip.
@@ -105,7 +106,7 @@ Index strip_width(Index n, Index d, int threads) {
   constexpr Index size = sizeof(T), line = line_bytes / size;
   if (d == 1) return 1;
   const Index lanes = table<T>().lanes;
-  const Index lines = std::clamp<Index>(buffer_bytes / line_bytes / n, 1, widest_strip_bytes / line_bytes);
+  const Index lines = std::clamp<Index>(largest_buffer_bytes / line_bytes / n, 1, widest_strip_bytes / line_bytes);
   const Index strips = std::max(ceil_divide(d, lines * line), std::min<Index>(threads, ceil_divide(d, lanes)));
   return ceil_divide(ceil_divide(d, strips), lanes) * lanes;
 }

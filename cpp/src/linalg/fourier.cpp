@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 #include <numbers>
+#include <numeric>
 #include <type_traits>
 
 #include "linalg/kernels.hpp"
@@ -36,15 +37,16 @@ const FourierKernelsOf<T>& table() {
 
 }  // namespace
 
-Roots::Roots(Index order) : order_(order), step_(1) {
-  while (step_ * step_ < order) step_ *= 2;
-  for (Index k = 0; k < step_ && k < order; ++k) small_.push_back(octant_root(k, order));
-  for (Index k = 0; k < order; k += step_) large_.push_back(octant_root(k, order));
+Roots::Roots(Index order) {
+  while (Index{1} << (2 * bits_) < order) ++bits_;
+  const Index step = Index{1} << bits_;
+  for (Index k = 0; k < step && k < order; ++k) small_.push_back(octant_root(k, order));
+  for (Index k = 0; k < order; k += step) large_.push_back(octant_root(k, order));
 }
 
 Root Roots::operator()(Index k) const {
-  k %= order_;
-  const Root a = small_[static_cast<std::size_t>(k % step_)], b = large_[static_cast<std::size_t>(k / step_)];
+  const auto number = static_cast<std::size_t>(k);
+  const Root a = small_[number & ((std::size_t{1} << bits_) - 1)], b = large_[number >> bits_];
   return {a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re};
 }
 
@@ -77,41 +79,45 @@ FourierPlan<T>::FourierPlan(Index size, int threads, Monitor& monitor) : size_(s
     radices = fourier_radices(padded_);
   }
   make_stages(radices, threads, monitor);
-  if (by_convolution()) make_chirp(threads, monitor);
+  positions_ = Array<Index>(size_);
+  if (by_convolution()) {
+    std::iota(positions_.begin(), positions_.end(), Index{0});
+    make_chirp(threads, monitor);
+  } else {
+    make_positions(monitor);
+  }
 }
 
 template <class T>
 void FourierPlan<T>::make_stages(const std::vector<Index>& radices, int threads, Monitor& monitor) {
   const Roots roots(padded_);
-  positions_ = Array<Index>(size_);
-  for (Index k = 0; k < size_; ++k) positions_[k] = by_convolution() ? k : 0;
   Index block = padded_;
   for (const Index radix : radices) {
-    const Index count = block / radix, step = padded_ / block;
-    Array<T> own(checked_product(2 * (radix - 1), count));
-    fill_table(own.data(), (radix - 1) * count, threads, monitor,
-               [&](Index i) { return roots(i / (radix - 1) * (i % (radix - 1) + 1) * step); });
+    const Index count = block / radix, step = padded_ / block, row = radix - 1;
+    Array<T> own(checked_product(2 * row, count));
+    fill_table(own.data(), count, row, threads, monitor, [&](Index j, Index k) { return roots(j * (k + 1) * step); });
     Array<T> small(2 * radix);
     const Roots small_roots(radix);
-    fill_table(small.data(), radix, 1, monitor, small_roots);
+    fill_table(small.data(), radix, 1, 1, monitor, [&](Index k, Index /*one*/) { return small_roots(k); });
     stages_.push_back({radix, count, own.data(), small.data()});
     tables_.push_back(std::move(own));
     tables_.push_back(std::move(small));
     block = count;
   }
-  if (by_convolution()) return;
-  // Position of k = q_1 + r_1 (q_2 + r_2 (...)): the sum of q_l times the size of the blocks that pass l leaves.
-  constexpr Index chunk = 4096;
-  parallel_for((size_ + chunk - 1) / chunk, threads, monitor, [&](Index c) {
-    for (Index k = c * chunk; k < std::min(size_, (c + 1) * chunk); ++k) {
-      Index rest = k, position = 0;
-      for (const FourierStage<T>& stage : stages_) {
-        position += rest % stage.radix * stage.count;
-        rest /= stage.radix;
-      }
-      positions_[k] = position;
+}
+
+template <class T>
+void FourierPlan<T>::make_positions(Monitor& monitor) {
+  // The digits of k = q_1 + r_1 (q_2 + r_2 (...)) times the sizes of the blocks that the passes leave.
+  positions_[0] = 0;
+  Index known = 1;
+  for (const FourierStage<T>& stage : stages_) {
+    for (Index q = 1; q < stage.radix; ++q) {
+      monitor.poll(0);
+      for (Index k = 0; k < known; ++k) positions_[q * known + k] = positions_[k] + q * stage.count;
     }
-  });
+    known *= stage.radix;
+  }
 }
 
 template <class T>
@@ -123,10 +129,10 @@ void FourierPlan<T>::make_chirp(int threads, Monitor& monitor) {
     return (j * (j / part) % (2 * N) * part + j * (j % part)) % (2 * N);
   };
   chirp_ = Array<T>(2 * N);
-  fill_table(chirp_.data(), N, threads, monitor, [&](Index j) { return roots(square(j)); });
+  fill_table(chirp_.data(), N, 1, threads, monitor, [&](Index j, Index /*one*/) { return roots(square(j)); });
   chirp_transform_ = Array<T>(2 * M);
   const long double scale = 1 / static_cast<long double>(M);
-  fill_table(chirp_transform_.data(), M, threads, monitor, [&](Index j) -> Root {
+  fill_table(chirp_transform_.data(), M, 1, threads, monitor, [&](Index j, Index /*one*/) -> Root {
     const Index distance = std::min(j, M - j);
     if (distance >= N) return {0, 0};
     const Root root = roots(square(distance));

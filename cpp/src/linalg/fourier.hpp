@@ -5,6 +5,7 @@
 #include <iterator>
 #include <vector>
 
+#include "core/arithmetic.hpp"
 #include "core/threads.hpp"
 #include "linalg/fourier_kernels.hpp"
 #include "nearlinear/core/array.hpp"
@@ -16,30 +17,32 @@ struct Root {
   long double im;
 };
 
-/// exp(-2 pi i k / order) for any k >= 0, to the precision of long double: the product of two entries of short tables.
+/// exp(-2 pi i k / order) for 0 <= k < order, to the precision of long double: the product of two entries of short
+/// tables.
 class Roots {
  public:
   explicit Roots(Index order);
-  [[nodiscard]] Index order() const { return order_; }
   [[nodiscard]] Root operator()(Index k) const;
 
  private:
-  Index order_;
-  Index step_;
-  std::vector<Root> small_;  // k = 0, ..., step - 1
-  std::vector<Root> large_;  // k = 0, step, 2 step, ...
+  int bits_ = 0;
+  std::vector<Root> small_;  // k = 0, ..., 2^bits - 1
+  std::vector<Root> large_;  // k a multiple of 2^bits
 };
 
-/// Sets table[2 k], table[2 k + 1] to the parts of root(k), k = 0, ..., count - 1, on several threads.
+/// table <- root(i, k), real and imaginary part, row by row: `rows` of `cols` roots, on several threads.
 template <class T, class RootOf>
-void fill_table(T* table, Index count, int threads, Monitor& monitor, const RootOf& root) {
-  constexpr Index chunk = 4096;
-  parallel_for((count + chunk - 1) / chunk, threads, monitor, [&](Index c) {
-    for (Index k = c * chunk; k < count && k < (c + 1) * chunk; ++k) {
-      const Root value = root(k);
-      table[2 * k] = static_cast<T>(value.re);
-      table[2 * k + 1] = static_cast<T>(value.im);
-    }
+void fill_table(T* table, Index rows, Index cols, int threads, Monitor& monitor, const RootOf& root) {
+  constexpr Index roots_per_chunk = 4096;
+  const Index chunk = ceil_divide(roots_per_chunk, cols);
+  const int useful = thread_count(threads, rows * cols * 16);
+  parallel_for(ceil_divide(rows, chunk), useful, monitor, [&](Index c) {
+    for (Index i = c * chunk; i < std::min(rows, (c + 1) * chunk); ++i)
+      for (Index k = 0; k < cols; ++k) {
+        const Root value = root(i, k);
+        table[2 * (i * cols + k)] = static_cast<T>(value.re);
+        table[2 * (i * cols + k) + 1] = static_cast<T>(value.im);
+      }
   });
 }
 
@@ -62,6 +65,7 @@ class FourierPlan {
 
  private:
   void make_stages(const std::vector<Index>& radices, int threads, Monitor& monitor);
+  void make_positions(Monitor& monitor);
   void make_chirp(int threads, Monitor& monitor);
 
   Index size_;

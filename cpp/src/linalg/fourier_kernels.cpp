@@ -261,31 +261,51 @@ T* place(const CosineStrip<T>& strip, Index element, Index part) {
 }
 constexpr Index makhoul(Index n, Index row) { return row % 2 == 0 ? row / 2 : n - 1 - row / 2; }
 
-template <class T>
-void gather(const CosineStrip<T>& strip, const T* matrix, Index row_stride, Index begin, Index end) noexcept {
+/// Rows are so short that a call of memcpy would count.
+template <class Number, class T>
+void copy_row(const T* from, T* to, Index cols) {
+  constexpr Index lanes = ei::unpacket_traits<Number>::size;
+  Index j = 0;
+  for (; j + lanes <= cols; j += lanes) ei::pstoreu(to + j, ei::ploadu<Number>(from + j));
+  for (; j < cols; ++j) to[j] = from[j];
+}
+
+template <class Number, class T>
+void gather_with(const CosineStrip<T>& strip, const T* matrix, Index row_stride, Index begin, Index end) {
   const bool even = strip.n % 2 == 0;
   for (Index row = begin; row < end; ++row) {
     const Index i = makhoul(strip.n, row);
     T* const to = even ? place(strip, i / 2, i % 2) : place(strip, i, 0);
     const T* const from = matrix + row * row_stride;
-    Index j = 0;
-    for (; j < strip.cols; ++j) to[j] = from[j];
-    for (; j < strip.width; ++j) to[j] = 0;
+    copy_row<Number>(from, to, strip.cols);
+    for (Index j = strip.cols; j < strip.width; ++j) to[j] = 0;
     if (!even)
-      for (j = 0; j < strip.width; ++j) to[strip.width + j] = 0;
+      for (Index j = 0; j < strip.width; ++j) to[strip.width + j] = 0;
   }
 }
 
 /// The buffer holds the inverse with its parts exchanged.
-template <class T>
-void scatter(const CosineStrip<T>& strip, T* matrix, Index row_stride, Index begin, Index end) noexcept {
+template <class Number, class T>
+void scatter_with(const CosineStrip<T>& strip, T* matrix, Index row_stride, Index begin, Index end) {
   const bool even = strip.n % 2 == 0;
   for (Index row = begin; row < end; ++row) {
     const Index i = makhoul(strip.n, row);
     const T* const from = even ? place(strip, strip.positions[i / 2], 1 - i % 2) : place(strip, strip.positions[i], 1);
     T* const to = matrix + row * row_stride;
-    for (Index j = 0; j < strip.cols; ++j) to[j] = from[j];
+    copy_row<Number>(from, to, strip.cols);
   }
+}
+
+template <class T>
+void gather(const CosineStrip<T>& strip, const T* matrix, Index row_stride, Index begin, Index end) noexcept {
+  if (strip.width == 1) return gather_with<T>(strip, matrix, row_stride, begin, end);
+  gather_with<Packet<T>>(strip, matrix, row_stride, begin, end);
+}
+
+template <class T>
+void scatter(const CosineStrip<T>& strip, T* matrix, Index row_stride, Index begin, Index end) noexcept {
+  if (strip.width == 1) return scatter_with<T>(strip, matrix, row_stride, begin, end);
+  scatter_with<Packet<T>>(strip, matrix, row_stride, begin, end);
 }
 
 /// A register of columns [p, p + lanes) of a row, of which the strip may have fewer.

@@ -24,14 +24,18 @@ struct DctOptions {
 /// - Cost: O(n d log n) operations for every n: n even takes half as many as n odd, and a prime factor above 31 of n,
 /// or
 ///   of n / 2 for even n, some six times as many. One read of X and one write of Y.
-/// - Memory: 64 bytes per row and thread, 128 for odd n, four to five times that with a prime factor above 31; and
-///   tables of about 5 numbers per row.
+/// - Memory: a buffer per thread of n rows of 64 to 256 bytes, less for few columns; twice that for odd n, and some
+/// four
+///   times as much with a prime factor above 31. Tables of about 5 numbers per row, made anew by every call: for one
+///   column they take longer than the transform.
 /// - Strips of columns are shared out to threads: a single column runs on one.
 /// - Each column has the same bits for every thread count, instruction set and layout, and whatever the other columns
 ///   hold.
-/// - Error of a column y, u the unit round-off and y^ the result: ||y^ - y||_2 <= c log2(4 n) u ||y||_2 for the
-///   orthonormal transform, c about 10 when n has no prime factor above 5, 40 in general. See the theory, which
-///   derives the constant from theorem 24.2 of Higham (2002).
+/// - Error of a column, u the unit round-off, y^ the result and y the exact orthonormal transform:
+///   ||y^ - y||_2 <= c u log2(4 n) ||y||_2 to first order, c = 12 when N, which is n / 2 for even n and n for odd n,
+///   has no prime factor above 5, and 33 when it has none above 31. With one above 31, c = 80 if errors spread evenly
+///   over a transform; without this assumption the bound has a factor of about sqrt(8 n) more.
+///   docs/theory/linalg/dct.md derives this as theorem 24.2 of Higham (2002).
 /// - Infinities and NaN spread over their column; so does overflow, which needs n max |x_ij| beyond the range of T.
 /// - Throws std::invalid_argument when the shapes differ, X and Y overlap otherwise, or a view is not one of real
 ///   memory; std::bad_alloc; and `interrupted` when options.run.keep_going answers false. Y is then unspecified.
