@@ -64,7 +64,7 @@ def dct(
 
     Notes
     -----
-    Takes :math:`O(n d \log n)` operations for every n, the least when n is even and has no prime factor above 5, and one
+    Takes :math:`O(n d \log n)` operations for every n, least when n is even and has no prime factor above 5, and one
     reading and one writing of memory. The error of a column, in the Euclidean norm and relative to that of the
     orthonormal transform, is a small multiple of :math:`u \log_2 n`, u being the unit round-off [2]_.
 

@@ -23,7 +23,7 @@ struct DctOptions {
 ///   not overlap.
 /// - Cost: O(n d log n) operations for every n: n even takes half as many as n odd, and a prime factor above 31 of n,
 /// or
-///   of n / 2 for even n, some six times as many. One read of X and one write of Y.
+///   of n / 2 for even n, some five times as many. One read of X and one write of Y.
 /// - Memory: a buffer per thread of n rows of 64 to 256 bytes, less for few columns; twice that for odd n, and some
 /// four
 ///   times as much with a prime factor above 31. Tables of about 5 numbers per row, made anew by every call: for one
