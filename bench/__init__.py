@@ -8,6 +8,7 @@ tasks has a folder with a module for each. ``python -m bench linalg`` runs all t
 ROOMS = (
     "linalg.cholesky",
     "linalg.cholesky_update",
+    "linalg.dct",
     "linalg.exponential",
     "linalg.gemm",
     "linalg.gram",
@@ -19,7 +20,6 @@ ROOMS = (
     "linalg.triangular_solve",
     "sparse",
 )
-ROOMS = ("linalg.dct", "linalg.hadamard", "sparse")
 
 
 def find(name: str) -> list[str]:

@@ -1,6 +1,7 @@
 """Dense linear algebra that several rooms share."""
 
 from nearlinear.linalg._cholesky import cholesky, cholesky_slide, cholesky_solve, cholesky_update, triangular_solve
+from nearlinear.linalg._dct import dct
 from nearlinear.linalg._elementwise import TopK, log_sum_exp, top_k
 from nearlinear.linalg._products import gram, normal_product
 from nearlinear.linalg._qr import QrFactors, qr, qr_multiply
@@ -13,6 +14,7 @@ __all__ = [
     "cholesky_slide",
     "cholesky_solve",
     "cholesky_update",
+    "dct",
     "gram",
     "hadamard_transform",
     "log_sum_exp",
@@ -22,7 +24,3 @@ __all__ = [
     "top_k",
     "triangular_solve",
 ]
-from nearlinear.linalg._dct import dct
-from nearlinear.linalg._transforms import hadamard_transform
-
-__all__ = ["dct", "hadamard_transform"]
