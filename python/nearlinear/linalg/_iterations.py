@@ -1,0 +1,52 @@
+"""What iterative methods share: the state that callbacks see, guesses, tolerances."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from nearlinear import _inputs
+
+
+class IterationState(NamedTuple):
+    """
+    What the callback of an iterative method gets.
+
+    Attributes
+    ----------
+    nit : int
+        Iterations so far.
+    residual_norm : float or ndarray
+        Norm of the residual, of every right-hand side where there are several.
+    """
+
+    nit: int
+    residual_norm: float | NDArray[np.float64]
+
+
+def check_guess(
+    name: str, value: ArrayLike | None, shape: tuple[int, ...], dtype: np.dtype[np.floating], check_finite: bool
+) -> NDArray[np.floating]:
+    """Return the guess as a new array, which the core makes the solution."""
+    if value is None:
+        return np.zeros(shape, dtype=dtype)
+    guess = _inputs.check_array(name, value, ndim=len(shape), check_finite=check_finite)
+    if guess.shape != shape:
+        raise ValueError(f"{name} has shape {guess.shape}; it must have shape {shape}")
+    return np.array(guess, dtype=dtype, order="C")
+
+
+def check_real(name: str, value: float) -> float:
+    """Return a finite number that is not negative."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} is {value!r}; it must be a number") from None
+    if not 0 <= number < float("inf"):
+        raise ValueError(f"{name} is {number}; it must be finite and not negative")
+    return number
+
+
+def check_optional_real(name: str, value: float | None) -> float | None:
+    """Return None or a finite number that is not negative."""
+    return None if value is None else check_real(name, value)
