@@ -20,6 +20,7 @@ ROOMS = (
     "linalg.triangular_solve",
     "sparse",
 )
+ROOMS = ("linalg.batched_solve", "linalg.hadamard", "linalg.iterative_solve", "sparse")
 
 
 def find(name: str) -> list[str]:
