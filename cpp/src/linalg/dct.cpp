@@ -12,6 +12,7 @@
 
 #include "core/arithmetic.hpp"
 #include "core/threads.hpp"
+#include "linalg/cosine_kernels.hpp"
 #include "linalg/fourier.hpp"
 #include "linalg/kernels.hpp"
 
@@ -31,7 +32,13 @@ constexpr Index widest_strip_bytes = 256;  // narrower ones waste what memory de
 constexpr Index largest_buffer_bytes = Index{1} << 26;
 
 template <class T>
-const FourierKernelsOf<T>& table() {
+const linalg::CosineKernelsOf<T>& cosine_table() {
+  if constexpr (std::is_same_v<T, float>) return linalg::kernels().cosine->f32;
+  if constexpr (std::is_same_v<T, double>) return linalg::kernels().cosine->f64;
+}
+
+template <class T>
+const FourierKernelsOf<T>& fourier_table() {
   if constexpr (std::is_same_v<T, float>) return linalg::kernels().fourier->f32;
   if constexpr (std::is_same_v<T, double>) return linalg::kernels().fourier->f64;
 }
@@ -69,7 +76,7 @@ class Plan {
   /// Y <- the transform of X, at most `width` columns wide.
   template <class Poll>
   void run(MatrixView<const T> X, MatrixView<T> Y, Index width, T* buffer, const Poll& poll) const {
-    const FourierKernelsOf<T>& kernel = table<T>();
+    const linalg::CosineKernelsOf<T>& kernel = cosine_table<T>();
     const CosineStrip<T> strip{n_, X.cols(), width, buffer, fourier_.positions(), rotations_.data(), roots_.data()};
     const auto in_parts = [&](Index count, const auto& body) {
       const Index part = linalg::fourier_part<T>(8 * width);
@@ -83,7 +90,7 @@ class Plan {
                [&](Index begin, Index end) { kernel.from_cosines(strip, X.data(), X.row_stride(), begin, end); });
     else
       in_parts(n_, [&](Index begin, Index end) { kernel.gather(strip, X.data(), X.row_stride(), begin, end); });
-    linalg::transform(kernel, fourier_, buffer, width, poll);
+    linalg::transform(fourier_table<T>(), fourier_, buffer, width, poll);
     if (inverse_)
       in_parts(n_, [&](Index begin, Index end) { kernel.scatter(strip, Y.data(), Y.row_stride(), begin, end); });
     else
@@ -105,7 +112,7 @@ template <class T>
 Index strip_width(Index n, Index d, int threads) {
   constexpr Index size = sizeof(T), line = line_bytes / size;
   if (d == 1) return 1;
-  const Index lanes = table<T>().lanes;
+  const Index lanes = fourier_table<T>().lanes;
   const Index lines = std::clamp<Index>(largest_buffer_bytes / line_bytes / n, 1, widest_strip_bytes / line_bytes);
   const Index strips = std::max(ceil_divide(d, lines * line), std::min<Index>(threads, ceil_divide(d, lanes)));
   return ceil_divide(ceil_divide(d, strips), lanes) * lanes;

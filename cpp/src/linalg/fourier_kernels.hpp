@@ -1,4 +1,4 @@
-/// The hot loops of Fourier and cosine transforms. All numbers of a column of the matrix see the same operations, and
+/// The hot loops of Fourier transforms. All numbers of a column of the matrix see the same operations, and
 /// `width` columns lie side by side: an element is `width` real parts, then `width` imaginary parts. `width` is 1 or a
 /// multiple of lanes.
 #pragma once
@@ -19,18 +19,6 @@ struct FourierStage {
   const T* small_roots;
 };
 
-/// A strip of a matrix and the memory that it is transformed in; result k of the complex transform is at positions[k].
-template <class T>
-struct CosineStrip {
-  Index n;     // rows
-  Index cols;  // at most width
-  Index width;
-  T* buffer;
-  const Index* positions;
-  const T* rotations;  // exp(-+ pi i k / (2 n)), scaled, k = 0, ..., n / 2; conjugate for the inverse
-  const T* roots;      // exp(-2 pi i k / n), k = 0, ..., n / 4; for even n alone
-};
-
 template <class T>
 struct FourierKernelsOf {
   Index lanes;
@@ -45,21 +33,7 @@ struct FourierKernelsOf {
 
   // x_j <- x_j factors_j for j in [begin, end); the parts of x_j are exchanged before, or after, or neither.
   void (*multiply)(T* x, Index width, const T* factors, Index begin, Index end, bool before, bool after) noexcept;
-
-  // The rows [begin, end) of a matrix into the buffer, in the order of Makhoul, and from it.
-  void (*gather)(const CosineStrip<T>& strip, const T* matrix, Index row_stride, Index begin, Index end) noexcept;
-  void (*scatter)(const CosineStrip<T>& strip, T* matrix, Index row_stride, Index begin, Index end) noexcept;
-
-  // The transform of the strip's rows into rows of cosine coefficients: those that frequencies [begin, end) of
-  // 0, ..., frequencies(n) - 1 determine. And back.
-  void (*to_cosines)(const CosineStrip<T>& strip, T* matrix, Index row_stride, Index begin, Index end) noexcept;
-  void (*from_cosines)(const CosineStrip<T>& strip, const T* matrix, Index row_stride, Index begin, Index end) noexcept;
 };
-
-/// An even number of rows is transformed as half as many complex numbers, whose frequencies k and n / 2 - k give those
-/// of the rows; an odd number as complex numbers without an imaginary part.
-constexpr Index complex_size(Index n) { return n % 2 == 0 ? n / 2 : n; }
-constexpr Index frequencies(Index n) { return complex_size(n) / 2 + 1; }
 
 struct FourierKernels {
   FourierKernelsOf<float> f32;
