@@ -111,7 +111,8 @@ template <class T>
 void gram_of_triangle(MatrixView<const T> W, MatrixView<T> A, Steps& steps) {
   const Index n = A.rows();
   const auto gemm = gemm_kernel<T>();
-  const Cut cut{n};
+  const auto syrk = syrk_kernel<T>();
+  const Cut cut{n, Cut::ceil_divide(n, 256)};  // smaller parts: more of them begin below rows that are zero
   const LowerParts parts(cut.count);
   for (Index depth = 0; depth < n; depth += step_depth) {
     const Index end = std::min(n, depth + step_depth);
@@ -122,8 +123,9 @@ void gram_of_triangle(MatrixView<const T> W, MatrixView<T> A, Steps& steps) {
       if (depth == 0)
         for (Index r = 0; r < a.rows(); ++r) std::fill_n(&a(r, 0), a.cols(), T{0});
       if (begin >= end) return;
-      gemm(a.rows(), a.cols(), end - begin, T{1}, {&W(begin, row), 1, W.row_stride()},
-           {&W(begin, col), W.row_stride(), 1}, a.data(), a.row_stride());
+      const Operand<T> left{&W(begin, row), 1, W.row_stride()};
+      if (i == j) return syrk(a.rows(), end - begin, T{1}, left, a.data(), a.row_stride());
+      gemm(a.rows(), a.cols(), end - begin, T{1}, left, {&W(begin, col), W.row_stride(), 1}, a.data(), a.row_stride());
     });
   }
   steps.run(parts.count(), static_cast<double>(n) * static_cast<double>(n), [&](Index part) {
