@@ -1,0 +1,38 @@
+/// The hot loops of the spectral decompositions, on one thread and in double alone: float matrices are converted.
+#pragma once
+
+#include "linalg/kernels.hpp"
+#include "nearlinear/core/views.hpp"
+
+namespace nearlinear::linalg {
+
+/// Square matrices are n x n, stored by columns without gaps, finite, and zero or scaled to a largest entry between 1/2
+/// and 1. All but jacobi_row allocate.
+struct SpectralKernels {
+  /// Eigenvalues, ascending, of the symmetric matrix in the lower triangle of `a`; eigenvectors replace it if they are
+  /// wanted. Returns whether the iteration converged.
+  bool (*symmetric_eigen)(Index n, double* a, double* values, bool wants_vectors);
+
+  /// Singular values, descending, without vectors. Returns whether the iteration converged.
+  bool (*singular_values)(Index n, const double* a, double* s);
+
+  /// A = U diag(s) V^T by divide and conquer. Returns whether the result has been found to be one: orthogonal U and V,
+  /// and a small residual.
+  bool (*divide_and_conquer_svd)(Index n, const double* a, double* u, double* s, double* v);
+
+  /// Makes columns i + 1, ..., n - 1 of A orthogonal to column i, each by a rotation that changes both, and rotates the
+  /// columns of V alike. Returns how many pairs were not orthogonal before.
+  Index (*jacobi_row)(Index n, Index i, double* a, double* v) noexcept;
+
+  /// The columns of the rotated A, mutually orthogonal, become s and U; where they are zero, U gets columns that
+  /// complete it. Sorted descending, with the columns of V.
+  void (*jacobi_finish)(Index n, double* a, double* s, double* v);
+
+  /// A = Q R by Householder reflections, A m x n with m >= n, stored by rows. Q replaces A; R is n x n, stored by rows
+  /// without gaps, with zeros below the diagonal.
+  void (*householder_qr)(Index m, Index n, double* a, Index row_stride, double* r);
+};
+
+extern const SpectralKernels spectral_kernels;  // one per instruction set: code reaches it through kernels() alone
+
+}  // namespace nearlinear::linalg

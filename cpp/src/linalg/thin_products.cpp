@@ -1,0 +1,102 @@
+// gemm() cuts its result into large tiles, of which a result of few columns has too few to share. Here the large factor
+// is cut: by rows, or, where the transpose of a wide one is applied, by columns, by its shape alone.
+#include "linalg/thin_products.hpp"
+
+#include <algorithm>
+
+#include "core/arithmetic.hpp"
+#include "core/threads.hpp"
+#include "linalg/reduction.hpp"
+#include "linalg/tables.hpp"
+
+namespace nearlinear::linalg {
+namespace {
+
+constexpr Index block_rows = 256;   // multiplied in one go; sums over more are taken in double
+constexpr Index block_cols = 1024;  // of A: what is multiplied between two polls
+constexpr Index part_cols = 256;    // of A, when its columns are shared among threads
+
+int threads_for(const RunOptions& run, MatrixView<const auto> A, Index p) {
+  constexpr Index operations_per_nanosecond = 16;
+  return thread_count(run.n_threads,
+                      checked_product(checked_product(2 * A.rows(), A.cols()), p) / operations_per_nanosecond);
+}
+
+/// sum <- sum + A^T X for the columns [first, first + width) of A, block by block of its rows [begin, end).
+template <class T>
+void add_transposed(MatrixView<const T> A, Index first, Index width, MatrixView<const T> X, Index begin, Index end,
+                    double* sum, const Poll& poll) {
+  const Index p = X.cols();
+  const auto kernel = gemm_kernel<T>();
+  const Array<T> product(width * p);
+  for (Index row = begin; row < end; row += block_rows) {
+    const Index rows = std::min(block_rows, end - row);
+    for (Index col = 0; col < width; col += block_cols) {
+      const Index cols = std::min(block_cols, width - col);
+      poll(static_cast<double>(row - begin) / static_cast<double>(end - begin));
+      std::fill_n(product.data(), cols * p, T{0});
+      kernel(cols, p, rows, T{1}, {&A(row, first + col), 1, A.row_stride()}, {&X(row, 0), X.row_stride(), 1},
+             product.data(), p);
+      for (Index i = 0; i < cols * p; ++i) sum[col * p + i] += static_cast<double>(product[i]);
+    }
+  }
+}
+
+}  // namespace
+
+template <class T>
+void thin_product(MatrixView<const T> A, MatrixView<const T> X, MatrixView<T> Y, const RunOptions& run) {
+  const Index m = A.rows(), n = A.cols(), p = X.cols();
+  const Index blocks = ceil_divide(m, block_rows);
+  const auto kernel = gemm_kernel<T>();
+  Monitor monitor(run.keep_going);
+  parallel_for_workers(blocks, threads_for(run, A, p), monitor, [&](Index block, int worker) {
+    const Index row = block * block_rows, rows = std::min(block_rows, m - row);
+    for (Index i = row; i < row + rows; ++i) std::fill_n(&Y(i, 0), p, T{0});
+    for (Index col = 0; col < n; col += block_cols) {
+      if (worker == 0) monitor.poll(static_cast<double>(block) / static_cast<double>(blocks));
+      kernel(rows, p, std::min(block_cols, n - col), T{1}, {&A(row, col), A.row_stride(), 1},
+             {&X(col, 0), X.row_stride(), 1}, &Y(row, 0), Y.row_stride());
+    }
+  });
+}
+
+template <class T>
+void thin_transposed_product(MatrixView<const T> A, MatrixView<const T> X, MatrixView<T> Y, const RunOptions& run) {
+  const Index m = A.rows(), n = A.cols(), p = X.cols();
+  const int threads = threads_for(run, A, p);
+  Monitor monitor(run.keep_going);
+  const auto store = [&](const double* sum, Index first, Index width) {
+    for (Index i = 0; i < width; ++i)
+      for (Index j = 0; j < p; ++j) Y(first + i, j) = static_cast<T>(sum[i * p + j]);
+  };
+  if (n >= 8 * part_cols) {
+    const Index parts = ceil_divide(n, part_cols);
+    parallel_for_workers(parts, threads, monitor, [&](Index part, int worker) {
+      const Index first = part * part_cols, width = std::min(part_cols, n - first);
+      const Array<double> sum = Array<double>::zeros(width * p);
+      add_transposed(A, first, width, X, 0, m, sum.data(), [&](double fraction) {
+        if (worker == 0) monitor.poll((static_cast<double>(part) + fraction) / static_cast<double>(parts));
+      });
+      store(sum.data(), first, width);
+    });
+    return;
+  }
+  const Index groups = group_count(m, block_rows, n * p * Index{sizeof(double)});
+  const Array<double> sum(n * p);
+  sum_over_groups<double>(groups, n * p, threads, monitor, sum.data(),
+                          [&](Index group, double* partial, const Poll& poll) {
+                            const RowGroup rows(m, block_rows, groups, group);
+                            add_transposed(A, 0, n, X, rows.begin, rows.end, partial, poll);
+                          });
+  store(sum.data(), 0, n);
+}
+
+#define NEARLINEAR_INSTANTIATE(T)                                                                         \
+  template void thin_product(MatrixView<const T>, MatrixView<const T>, MatrixView<T>, const RunOptions&); \
+  template void thin_transposed_product(MatrixView<const T>, MatrixView<const T>, MatrixView<T>, const RunOptions&);
+NEARLINEAR_INSTANTIATE(float)
+NEARLINEAR_INSTANTIATE(double)
+#undef NEARLINEAR_INSTANTIATE
+
+}  // namespace nearlinear::linalg
