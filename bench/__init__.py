@@ -21,6 +21,7 @@ ROOMS = (
     "sparse",
 )
 ROOMS = ("linalg.batched_solve", "linalg.hadamard", "linalg.iterative_solve", "sparse")
+ROOMS = ("linalg.hadamard", "linalg.randomized_svd", "sparse")
 
 
 def find(name: str) -> list[str]:

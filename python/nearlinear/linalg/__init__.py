@@ -35,3 +35,7 @@ __all__ = [
     "top_k",
     "triangular_solve",
 ]
+from nearlinear.linalg._spectral import RandomizedSvdResult, randomized_svd
+from nearlinear.linalg._transforms import hadamard_transform
+
+__all__ = ["RandomizedSvdResult", "hadamard_transform", "randomized_svd"]

@@ -49,8 +49,9 @@ struct RandomizedSvd {
 ///   less to draw.
 /// - Automatic power iterations end after the pass in which every s_i^2, i <= k, grew by less than 1e-3 s_{k+1}^2 (the
 ///   per-vector error of Musco and Musco, Randomized block Krylov methods, NIPS 2015, by how fast it changes), as soon
-///   as |A|_F^2 - sum s_i^2 says that nothing of that size is left, or after 16 passes, q = 7. That is a test of
-///   progress, not a proof: where singular values are close, vectors turn long after values and errors have settled.
+///   as |A|_F^2 - sum s_i^2 over all l, which bounds every sigma_i^2 - s_i^2, is below 1e-3 s_k^2, or after 16 passes,
+///   q = 7. The first is a test of progress, not a proof: where singular values are close, vectors still turn long
+///   after values and errors have settled.
 /// - Error: with n <= m and q power iterations, for every k and p = oversampling >= 2,
 ///   E |A - Q Q^T A|_2 <= ((1 + sqrt(k / (p - 1))) sigma_{k+1}^r + e sqrt(k + p) / p (sum_{j>k}
 ///   sigma_j^{2r})^{1/2})^{1/r}, r = 2 q + 1 (Halko, Martinsson and Tropp, theorem 10.6 and corollary 10.10); dropping
