@@ -78,9 +78,9 @@ def randomized_svd(
     oversampling : int, default 10
         Columns beyond the rank that the iteration works with.
     power_iterations : int or "auto", default "auto"
-        The number q of iterations in :math:`(A A^T)^q A`. "auto" goes on until the squares of the singular values change
-        by less than :math:`10^{-3} s_{k+1}^2`, or all that is left outside the subspace is that small, or seven
-        iterations are over.
+        The number q of iterations in :math:`(A A^T)^q A`. "auto" goes on until the squares of the singular values
+        change by less than :math:`10^{-3} s_{k+1}^2` in a pass, or what is left outside the subspace is below
+        :math:`10^{-3} s_k^2`, or seven iterations are over.
     tol : float, optional
         Return the smallest rank at which :math:`\|A - U \operatorname{diag}(s) V^T\|_F \le \mathrm{tol} \|A\|_F`. The
         iteration begins with few columns and doubles their number until there is one, or `rank` is reached.
@@ -98,8 +98,8 @@ def randomized_svd(
     Returns
     -------
     RandomizedSvdResult
-        With ``U``, ``s``, ``Vt`` and ``error``; float32 for float32 and float16 input, float64 otherwise. Of each column
-        of U, the first entry of largest absolute value is positive. For dense and sparse A it is equal to the last bit
+        With ``U``, ``s``, ``Vt`` and ``error``; float32 for float32 and float16 input, float64 otherwise. Of each
+        column of U, the first entry of largest absolute value is positive. For dense and sparse A it is equal to the last bit
         for every number of threads on one instruction set.
 
     Raises
