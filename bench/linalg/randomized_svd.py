@@ -144,5 +144,5 @@ ROOM = Room(
     check=check,
     bound=f"|sigma_i^2 - |A^T u_i|^2| <= {EPSILON} sigma_(k+1)^2",
     summaries={"best peer that is as accurate": lambda contender: True},
-    remark="A contender that needs more iterations than it was given to keep the bound counts as wrong, and is not ranked.",
+    remark="A contender that needs more iterations than it was given to keep the bound is wrong, and not ranked.",
 )

@@ -99,8 +99,8 @@ def randomized_svd(
     -------
     RandomizedSvdResult
         With ``U``, ``s``, ``Vt`` and ``error``; float32 for float32 and float16 input, float64 otherwise. Of each
-        column of U, the first entry of largest absolute value is positive. For dense and sparse A it is equal to the last bit
-        for every number of threads on one instruction set.
+        column of U, the first entry of largest absolute value is positive. For dense and sparse A it is equal to the
+        last bit for every number of threads on one instruction set.
 
     Raises
     ------
