@@ -279,6 +279,20 @@ TEST("randomized_svd knows errors far below what the difference of squares can s
   }
 }
 
+TEST("an operator's norm saves a pass, and one that is too small does no harm") {
+  const Spectrum s = spectrum(50, [](long double i) { return 1 / i; });
+  const Matrix<double> A = test::with_singular_values<double>(60, 50, s, 19);
+  const auto with = [&](double norm) {
+    return randomized_svd<double>(as_callbacks(A), 5, {.power_iterations = 2, .frobenius_norm = norm});
+  };
+  const auto norm = static_cast<double>(test::frobenius(A));
+  const auto unknown = with(automatic), known = with(norm), wrong = with(norm / 2);
+  CHECK(unknown.passes == 7 && known.passes == 6 && wrong.passes == 7);
+  for (const auto* result : {&unknown, &known, &wrong}) CHECK(values(*result) == values(known));
+  check_decomposition(A, known, s);
+  check_decomposition(A, unknown, s);
+}
+
 TEST("randomized_svd does not mind the scale of a dense matrix") {
   const Matrix<double> A =
       test::with_singular_values<double>(40, 30, spectrum(30, [](long double i) { return 1 / i; }), 12);
