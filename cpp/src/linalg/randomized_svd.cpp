@@ -74,6 +74,7 @@ void fill_normal(MatrixView<T> G, std::uint64_t seed, std::uint64_t stream, cons
 /// sum of (2^-exponent a_ij)^2, in a fixed order.
 template <class T>
 double square_sum(MatrixView<const T> A, int exponent, const RunOptions& run) {
+  if (A.cols() == 0) return 0;  // there may be no memory behind it
   constexpr Index lanes = 16;
   const double half = std::ldexp(1.0, -exponent / 2), rest = std::ldexp(1.0, -exponent + exponent / 2);
   const RowBlocks blocks{A.rows(), A.cols()};
