@@ -6,6 +6,7 @@ tasks has a folder with a module for each. ``python -m bench linalg`` runs all t
 """
 
 ROOMS = (
+    "linalg.batched_solve",
     "linalg.cholesky",
     "linalg.cholesky_update",
     "linalg.dct",
@@ -13,15 +14,15 @@ ROOMS = (
     "linalg.gemm",
     "linalg.gram",
     "linalg.hadamard",
+    "linalg.iterative_solve",
     "linalg.normal_product",
     "linalg.qr",
     "linalg.qr_thin",
+    "linalg.randomized_svd",
     "linalg.top_k",
     "linalg.triangular_solve",
     "sparse",
 )
-ROOMS = ("linalg.batched_solve", "linalg.hadamard", "linalg.iterative_solve", "sparse")
-ROOMS = ("linalg.hadamard", "linalg.randomized_svd", "sparse")
 
 
 def find(name: str) -> list[str]:

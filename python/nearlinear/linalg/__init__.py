@@ -9,6 +9,7 @@ from nearlinear.linalg._lsqr import LsqrResult, lsqr
 from nearlinear.linalg._products import gram, normal_product
 from nearlinear.linalg._qr import QrFactors, qr, qr_multiply
 from nearlinear.linalg._solvers import SpdBatchResult, solve_spd_batch
+from nearlinear.linalg._spectral import RandomizedSvdResult, randomized_svd
 from nearlinear.linalg._transforms import hadamard_transform
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "IterationState",
     "LsqrResult",
     "QrFactors",
+    "RandomizedSvdResult",
     "SpdBatchResult",
     "TopK",
     "cholesky",
@@ -31,11 +33,8 @@ __all__ = [
     "normal_product",
     "qr",
     "qr_multiply",
+    "randomized_svd",
     "solve_spd_batch",
     "top_k",
     "triangular_solve",
 ]
-from nearlinear.linalg._spectral import RandomizedSvdResult, randomized_svd
-from nearlinear.linalg._transforms import hadamard_transform
-
-__all__ = ["RandomizedSvdResult", "hadamard_transform", "randomized_svd"]
