@@ -53,7 +53,7 @@ struct ConjugateGradientOptions {
 /// - The residual of the recurrence drifts away from b - A x. So whenever it is small enough the true one is computed,
 ///   and iterations begin anew from it if that is not; when this no longer halves it, or it is below u ||A|| ||x||, the
 ///   status is `stagnated`. tol = 0 asks for all that T can give.
-/// - 5 n numbers of memory, 6 n with M.
+/// - 4 n numbers of memory, 5 n with M.
 /// - Equal to the last bit for every number of threads, when products with A and M are. Vectors may lie anywhere
 ///   between the smallest and largest numbers of T: they are scaled by powers of two.
 /// - Throws std::invalid_argument when shapes do not match, A has no apply or tol or maxiter is negative,
@@ -81,7 +81,7 @@ ConjugateGradientResult conjugate_gradient(const LinearOperator<T>& A, std::span
 /// - B and X are n x p, results has p entries. Each column runs the method above on its own, and stops on its own;
 ///   products are then of the columns that still run, in the order of B. It depends on other columns only as far as
 ///   the operator's product of a column does.
-/// - 5 n p numbers of memory, 6 n p with M. Otherwise as conjugate_gradient.
+/// - 4 n p numbers of memory, 5 n p with M. Otherwise as conjugate_gradient.
 template <class T>
 void conjugate_gradient_batch(const LinearOperator<T>& A, MatrixView<const T> B, MatrixView<T> X,
                               std::span<ConjugateGradientResult> results, const LinearOperator<T>& M = {},
