@@ -285,7 +285,7 @@ TEST("svd and symmetric_eigen stop when they are told to") {
     return false;
   };
   // Long enough for the first poll, 50 ms after the beginning, with vectors or without.
-  const Matrix<float> A = random_matrix<float>(40000, 60, 1);
+  const Matrix<float> A = random_matrix<float>(150000, 60, 1);
   const Matrix<double> S = random_matrix<double>(700, 700, 2);
   Matrix<double> V(700, 700);
   std::vector<double> values(700);

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "linalg/kernels.hpp"
-#include "linalg/product_kernels.hpp"
+#include "linalg/tables.hpp"
 #include "nearlinear/linalg/iterative.hpp"
 
 namespace nearlinear {
@@ -58,12 +58,8 @@ class DenseSystem {
 
  private:
   void multiply(const T* x, T* y) const {
-    const linalg::ProductKernels& table = *linalg::kernels().products;
-    const auto kernel = [&table] {
-      if constexpr (std::is_same_v<T, float>) return table.gemv_pair_f32;
-      if constexpr (std::is_same_v<T, double>) return table.gemv_pair_f64;
-    }();
-    kernel(matrix.rows(), matrix.cols(), matrix.data(), matrix.row_stride(), x, y, nullptr, nullptr);
+    linalg::gemv_pair_kernel<T>()(matrix.rows(), matrix.cols(), matrix.data(), matrix.row_stride(), x, y, nullptr,
+                                  nullptr);
   }
 };
 
