@@ -67,9 +67,11 @@ constexpr Index chunk_rows = 512;
 constexpr int v_cols = 3;  // in registers with 4 columns of C: 12 sums, 3 + 1 vectors
 constexpr int c_cols = 4;
 
-/// S <- S + V^T C for m columns of V and n of C, both few enough that all sums are in registers.
+/// S <- S + V^T C for m columns of V and n of C, both few enough that all sums are in registers. The columns at `next`,
+/// which come after those at c, are fetched meanwhile, unless it is null: hardware does not see that far.
 template <class T, int m, int n>
-void multiply_few(Index rows, const T* v, Index v_stride, const T* c, Index c_stride, T* s, Index s_stride) {
+void multiply_few(Index rows, const T* v, Index v_stride, const T* c, const T* next, Index c_stride, T* s,
+                  Index s_stride) {
   Packet<T> sum[m][n];
 #pragma GCC unroll 4
   for (int i = 0; i < m; ++i)
@@ -77,6 +79,8 @@ void multiply_few(Index rows, const T* v, Index v_stride, const T* c, Index c_st
     for (int j = 0; j < n; ++j) sum[i][j] = ei::pset1<Packet<T>>(T{0});
   const Index whole = rows - rows % width<T>;
   for (Index r = 0; r < whole; r += width<T>) {
+    if (next != nullptr)
+      for (int j = 0; j < c_cols; ++j) ei::prefetch(next + j * c_stride + r);
     Packet<T> part_of_v[m];
 #pragma GCC unroll 4
     for (int i = 0; i < m; ++i) part_of_v[i] = ei::ploadu<Packet<T>>(v + i * v_stride + r);
@@ -112,18 +116,26 @@ void multiply_transposed(Index rows, Index w, Index cols, const T* v, Index v_st
     const Index count = std::min(chunk_rows, rows - begin);
     for (Index j = 0; j < cols; j += c_cols)
       with_constant<c_cols>(cols - j, [&](auto n) {
-        for (Index i = 0; i < w; i += v_cols)
+        const T* const here = c + j * c_stride + begin;
+        for (Index i = 0; i < w; i += v_cols) {
+          const T* const next = i == 0 && j + 2 * c_cols <= cols ? here + c_cols * c_stride : nullptr;
           with_constant<v_cols>(w - i, [&](auto m) {
-            multiply_few<T, m, n>(count, v + i * v_stride + begin, v_stride, c + j * c_stride + begin, c_stride,
-                                  s + i * s_stride + j, s_stride);
+            multiply_few<T, m, n>(count, v + i * v_stride + begin, v_stride, here, next, c_stride, s + i * s_stride + j,
+                                  s_stride);
           });
+        }
       });
   }
 }
 
 /// C <- C + V Y for `vectors` vectors of rows and n columns of C.
 template <class T, int vectors, int n>
-void add_few(Index w, const T* v, Index v_stride, const T* y, Index y_stride, T* c, Index c_stride) {
+void add_few(Index w, const T* v, Index v_stride, const T* y, Index y_stride, T* c, const T* next, Index c_stride) {
+  if (next != nullptr)
+    for (int j = 0; j < c_cols; ++j) {
+      ei::prefetch(next + j * c_stride);
+      ei::prefetch(next + j * c_stride + vectors * width<T> - 1);
+    }
   Packet<T> sum[vectors][n];
 #pragma GCC unroll 4
   for (int r = 0; r < vectors; ++r)
@@ -154,11 +166,14 @@ void add_product(Index rows, Index w, Index cols, const T* v, Index v_stride, co
     const Index end = std::min(begin + chunk_rows, rows);
     for (Index j = 0; j < cols; j += c_cols)
       with_constant<c_cols>(cols - j, [&](auto n) {
+        const Index further = j + 2 * c_cols <= cols ? c_cols * c_stride : 0;
+        const auto next = [&](T* here) { return further > 0 ? here + further : nullptr; };
         Index r = begin;
         for (; r + vectors * width<T> <= end; r += vectors * width<T>)
-          add_few<T, vectors, n>(w, v + r, v_stride, y + j, y_stride, c + j * c_stride + r, c_stride);
+          add_few<T, vectors, n>(w, v + r, v_stride, y + j, y_stride, c + j * c_stride + r, next(c + j * c_stride + r),
+                                 c_stride);
         for (; r + width<T> <= end; r += width<T>)
-          add_few<T, 1, n>(w, v + r, v_stride, y + j, y_stride, c + j * c_stride + r, c_stride);
+          add_few<T, 1, n>(w, v + r, v_stride, y + j, y_stride, c + j * c_stride + r, nullptr, c_stride);
         for (; r < end; ++r)
           for (int l = 0; l < n; ++l) {
             T sum = c[(j + l) * c_stride + r];
