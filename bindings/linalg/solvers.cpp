@@ -54,7 +54,7 @@ void call_product(const nb::object& function, MatrixView<const T> X, MatrixView<
 /// long as the operator is used, so that no copy of them is made or dropped without the GIL.
 class Operator {
  public:
-  explicit Operator(const nb::tuple& parts)
+  explicit Operator(const Tuple& parts)
       : rows_(nb::cast<Index>(parts[0])),
         cols_(nb::cast<Index>(parts[1])),
         matrix_(parts[2]),
@@ -113,7 +113,7 @@ template <class T>
 void bind_conjugate_gradient(nb::module_& module) {
   module.def(
       "conjugate_gradient",
-      [](const nb::tuple& A, const MatrixArray<const T>& B, const MatrixArray<T>& X, const std::optional<nb::tuple>& M,
+      [](const Tuple& A, const MatrixArray<const T>& B, const MatrixArray<T>& X, const std::optional<Tuple>& M,
          std::optional<double> tol, std::optional<Index> maxiter, int n_threads, const nb::object& callback,
          const nb::object& each_iteration) {
         const nearlinear::RunOptions run = run_options(n_threads, callback), inner = product_options(n_threads);
@@ -132,7 +132,7 @@ void bind_conjugate_gradient(nb::module_& module) {
         std::vector<nearlinear::ConjugateGradientResult> results(B.shape(1));
         without_gil(
             [&] { nearlinear::conjugate_gradient_batch<T>(op, view(B), view(X), results, op_M, options, run); });
-        nb::list columns;
+        List columns;
         for (const auto& result : results)
           columns.append(nb::make_tuple(static_cast<int>(result.status), result.iterations, result.residual_norm));
         return columns;
@@ -141,7 +141,7 @@ void bind_conjugate_gradient(nb::module_& module) {
       "callback"_a = nb::none(), "each_iteration"_a = nb::none());
 }
 
-nb::tuple as_tuple(const nearlinear::LsqrResult& result) {
+Tuple as_tuple(const nearlinear::LsqrResult& result) {
   return nb::make_tuple(static_cast<int>(result.status), result.iterations, result.residual_norm,
                         result.normal_residual_norm, result.norm, result.condition, result.solution_norm);
 }
@@ -150,7 +150,7 @@ template <class T>
 void bind_lsqr(nb::module_& module) {
   module.def(
       "lsqr",
-      [](const nb::tuple& A, const VectorArray<T>& b, const MatrixArray<T>& x, const std::optional<nb::tuple>& N,
+      [](const Tuple& A, const VectorArray<T>& b, const MatrixArray<T>& x, const std::optional<Tuple>& N,
          double damp, std::optional<double> atol, std::optional<double> btol, std::optional<double> conlim,
          std::optional<Index> maxiter, int n_threads, const nb::object& callback, const nb::object& each_iteration) {
         const nearlinear::RunOptions run = run_options(n_threads, callback), inner = product_options(n_threads);

@@ -7,7 +7,7 @@ using nearlinear::Index;
 
 /// U, s, V, error, |A|_F, passes, settled, converged
 template <class T>
-nb::tuple as_tuple(nearlinear::RandomizedSvd<T>&& found) {
+Tuple as_tuple(nearlinear::RandomizedSvd<T>&& found) {
   return nb::make_tuple(as_numpy(std::move(found.left)), as_numpy(std::move(found.singular_values)),
                         as_numpy(std::move(found.right)), found.error, found.frobenius_norm, found.passes,
                         found.settled, found.converged);
