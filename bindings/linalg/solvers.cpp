@@ -150,8 +150,8 @@ template <class T>
 void bind_lsqr(nb::module_& module) {
   module.def(
       "lsqr",
-      [](const Tuple& A, const VectorArray<T>& b, const MatrixArray<T>& x, const std::optional<Tuple>& N,
-         double damp, std::optional<double> atol, std::optional<double> btol, std::optional<double> conlim,
+      [](const Tuple& A, const VectorArray<T>& b, const MatrixArray<T>& x, const std::optional<Tuple>& N, double damp,
+         std::optional<double> atol, std::optional<double> btol, std::optional<double> conlim,
          std::optional<Index> maxiter, int n_threads, const nb::object& callback, const nb::object& each_iteration) {
         const nearlinear::RunOptions run = run_options(n_threads, callback), inner = product_options(n_threads);
         const Operator matrix(A);
