@@ -137,7 +137,8 @@ std::vector<Matrix<T>> adversarial() {
       for (Index j = 0; j < cols; ++j) A(i, j) = static_cast<T>(entry(i, j));
     all.push_back(A);
   };
-  const auto max = std::numeric_limits<T>::max(), tiny = std::numeric_limits<T>::denorm_min();
+  // Half of the largest number: a singular value that is the largest itself may be rounded to infinity.
+  const auto max = std::numeric_limits<T>::max() / 2, tiny = std::numeric_limits<T>::denorm_min();
   add(n, n, [](Index, Index) { return 0; });
   add(n, n, [](Index i, Index j) { return i == j; });
   add(n, n, [](Index, Index) { return 1; });

@@ -9,6 +9,7 @@
 
 #include "core/threads.hpp"
 #include "linalg/cholesky_kernels.hpp"
+#include "linalg/progress.hpp"
 #include "linalg/qr_methods.hpp"
 #include "linalg/reduction.hpp"
 #include "linalg/tables.hpp"
@@ -112,28 +113,29 @@ void multiply_whitened(const QrProblem<T>& problem, const T* L, const SquareMatr
 template <class T>
 bool cholesky_qr(const QrProblem<T>& problem, const RunOptions& run) {
   const Index d = problem.cols(), p = problem.rhs();
+  Progress progress(run);
   const SquareMatrix L1(d), L2(d), product(d);
-  gram<T, double>(problem.A, L1.view(), share_of(run, 0.0, 0.3));
+  gram<T, double>(problem.A, L1.view(), progress.part(0.0, 0.3));
   const Array<double> square_norms(d);
   for (Index j = 0; j < d; ++j) square_norms[j] = L1(j, j);
-  if (!factor(L1, share_of(run, 0.3, 0.32)) || !has_accurate_pivots<T>(L1, square_norms)) return false;
+  if (!factor(L1, progress.part(0.3, 0.32)) || !has_accurate_pivots<T>(L1, square_norms)) return false;
 
   const Array<T> l1 = converted<T>(L1);
   const Array<double> c(d * p);
-  multiply_whitened(problem, l1.data(), L2, c, share_of(run, 0.32, problem.wants_q() ? 0.7 : 0.97));
-  if (!is_near_identity(L2) || !factor(L2, share_of(run, 0.97, 0.98))) return false;
+  multiply_whitened(problem, l1.data(), L2, c, progress.part(0.32, problem.wants_q() ? 0.7 : 0.97));
+  if (!is_near_identity(L2) || !factor(L2, progress.part(0.97, 0.98))) return false;
 
-  gemm<double>(1.0, L1.view(), Transpose::no, L2.view(), Transpose::no, 0.0, product.view(), share_of(run, 0.98, 1.0));
+  gemm<double>(1.0, L1.view(), Transpose::no, L2.view(), Transpose::no, 0.0, product.view(), progress.part(0.98, 1.0));
   for (Index i = 0; i < d; ++i)
     for (Index j = 0; j < d; ++j) problem.R(i, j) = j < i ? T{0} : static_cast<T>(product(j, i));
   if (p > 0) {
-    triangular_solve<double>(Triangle::lower, Transpose::no, L2.view(), {c.data(), d, p}, share_of(run, 1.0, 1.0));
+    triangular_solve<double>(Triangle::lower, Transpose::no, L2.view(), {c.data(), d, p}, progress.part(1.0, 1.0));
     for (Index i = 0; i < d; ++i)
       for (Index j = 0; j < p; ++j) problem.C(i, j) = static_cast<T>(c[i * p + j]);
   }
   if (problem.wants_q()) {
     const Array<T> l2 = converted<T>(L2);
-    triangular_solve_right<T>(Triangle::lower, Transpose::yes, {l2.data(), d, d}, problem.Q, share_of(run, 0.7, 1.0));
+    triangular_solve_right<T>(Triangle::lower, Transpose::yes, {l2.data(), d, d}, problem.Q, progress.part(0.7, 1.0));
   }
   return true;
 }

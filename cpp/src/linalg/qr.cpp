@@ -11,12 +11,6 @@
 namespace nearlinear {
 namespace linalg {
 
-RunOptions share_of(const RunOptions& run, double begin, double end) {
-  if (!run.keep_going) return run;
-  return {run.n_threads,
-          [&run, begin, end](double fraction) { return run.keep_going(begin + fraction * (end - begin)); }};
-}
-
 template <class T>
 void householder_qr(const QrProblem<T>& problem, const RunOptions& run) {
   const Index n = problem.rows(), d = problem.cols(), p = problem.rhs();

@@ -37,7 +37,4 @@ void tall_skinny_qr(const QrProblem<T>& problem, const RunOptions& run);
 template <class T>
 void householder_qr(const QrProblem<T>& problem, const RunOptions& run);
 
-/// The share [begin, end] of a call, as options of a call.
-[[nodiscard]] RunOptions share_of(const RunOptions& run, double begin, double end);
-
 }  // namespace nearlinear::linalg

@@ -17,7 +17,6 @@ using Matrix = Eigen::MatrixXd;
 using Vector = Eigen::VectorXd;
 using MatrixMap = Eigen::Map<Matrix>;
 using VectorMap = Eigen::Map<Vector>;
-using ByRows = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 
 constexpr double epsilon = std::numeric_limits<double>::epsilon();
 
@@ -123,15 +122,6 @@ void jacobi_finish(Index n, double* a, double* s, double* v) {
   V = sorted;
 }
 
-void householder_qr(Index m, Index n, double* a, Index row_stride, double* r) {
-  Eigen::Map<ByRows, Eigen::Unaligned, Eigen::OuterStride<>> A(a, m, n, Eigen::OuterStride<>(row_stride));
-  const Eigen::HouseholderQR<Matrix> qr(A);
-  Eigen::Map<ByRows>(r, n, n) = qr.matrixQR().topRows(n).triangularView<Eigen::Upper>();
-  Matrix Q = Matrix::Identity(m, n);
-  Q.applyOnTheLeft(qr.householderQ());
-  A = Q;
-}
-
 }  // namespace
 
 const nearlinear::linalg::SpectralKernels nearlinear::linalg::spectral_kernels = {
@@ -140,5 +130,4 @@ const nearlinear::linalg::SpectralKernels nearlinear::linalg::spectral_kernels =
     .divide_and_conquer_svd = divide_and_conquer_svd,
     .jacobi_row = jacobi_row,
     .jacobi_finish = jacobi_finish,
-    .householder_qr = householder_qr,
 };

@@ -27,10 +27,6 @@ struct SpectralKernels {
   /// The columns of the rotated A, mutually orthogonal, become s and U; where they are zero, U gets columns that
   /// complete it. Sorted descending, with the columns of V.
   void (*jacobi_finish)(Index n, double* a, double* s, double* v);
-
-  /// A = Q R by Householder reflections, A m x n with m >= n, stored by rows. Q replaces A; R is n x n, stored by rows
-  /// without gaps, with zeros below the diagonal.
-  void (*householder_qr)(Index m, Index n, double* a, Index row_stride, double* r);
 };
 
 extern const SpectralKernels spectral_kernels;  // one per instruction set: code reaches it through kernels() alone

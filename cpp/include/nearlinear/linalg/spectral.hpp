@@ -17,11 +17,10 @@ namespace nearlinear {
 ///   be interrupted: it takes a second or so for n = 1000, with vectors.
 /// - float is computed in double. A is scaled first, so that no scale of its entries does harm; an eigenvalue beyond
 ///   the range of T is infinite.
-/// - |A - V diag(values) V^T|_F <= p(n) u |A|_F and |V^T V - I|_F <= p(n) u, p a modest function, u the unit round-off
-/// of
-///   double, and the result is then rounded to T: tridiagonal reduction and the implicit QR algorithm are products of
-///   reflections and rotations (Golub and Van Loan, Matrix Computations, 4th edition, 2013, section 8.3.5). Hence
-///   values are right up to p(n) u |A|_2 (Weyl).
+/// - |A - V diag(values) V^T|_F <= p(n) u |A|_F and |V^T V - I|_F <= p(n) u, p a modest function, u the unit
+///   round-off of double, and the result is then rounded to T: tridiagonal reduction and the implicit QR algorithm are
+///   products of reflections and rotations (Golub and Van Loan, Matrix Computations, 4th edition, 2013, section 8.3.5).
+///   Hence values are right up to p(n) u |A|_2 (Weyl).
 /// - Returns true, or false should the QR algorithm not converge within 30 n steps; the result is then unspecified.
 /// - The same bits for every number of threads on one instruction set.
 /// - Throws std::invalid_argument when A is not square, an entry of its lower triangle is NaN or infinite, or shapes do
