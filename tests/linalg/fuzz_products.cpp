@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "linalg/fuzz_inputs.hpp"
 #include "nearlinear/linalg/products.hpp"
 
 namespace {
@@ -12,25 +13,14 @@ using nearlinear::Index;
 using nearlinear::MatrixView;
 using nearlinear::Transpose;
 
-struct Input {
-  const std::uint8_t* data;
-  std::size_t size;
-  std::size_t next = 0;
-  std::uint8_t operator()() { return data[next++ % size]; }
-};
+using nearlinear::test::FuzzInput;
+using Matrix = nearlinear::test::FuzzMatrix;
 
-/// Exactly as large as the view, so that AddressSanitizer sees a step beyond it.
-struct Matrix {
-  Index rows, cols, stride;
-  std::vector<double> storage;
-
-  Matrix(Input& read, Index row_count, Index col_count) : rows(row_count), cols(col_count), stride(cols + read() % 3) {
-    storage.resize(static_cast<std::size_t>(rows > 0 ? (rows - 1) * stride + cols : 0));
-    for (double& entry : storage) entry = static_cast<double>(read() % 16) - 7;
-  }
-  [[nodiscard]] MatrixView<const double> view() const { return {storage.data(), rows, cols, stride}; }
-  [[nodiscard]] MatrixView<double> view() { return {storage.data(), rows, cols, stride}; }
-};
+Matrix small_integers(FuzzInput& read, Index rows, Index cols) {
+  Matrix matrix(rows, cols, read() % 3);
+  for (double& entry : matrix.storage) entry = static_cast<double>(read() % 16) - 7;
+  return matrix;
+}
 
 double entry(const Matrix& matrix, Transpose op, Index i, Index j) {
   return op == Transpose::no ? matrix.view()(i, j) : matrix.view()(j, i);
@@ -44,14 +34,14 @@ void require_equal(double a, double b) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size < 4) return 0;
-  Input read{data, size};
+  FuzzInput read{data, size};
   const Index m = read() % 40, n = read() % 40, k = read() % 40;
   const Transpose op_a = read() % 2 == 0 ? Transpose::no : Transpose::yes;
   const Transpose op_b = read() % 2 == 0 ? Transpose::no : Transpose::yes;
   const double alpha = read() % 5 - 2, beta = read() % 3 - 1;
-  const Matrix A = op_a == Transpose::no ? Matrix(read, m, k) : Matrix(read, k, m);
-  const Matrix B = op_b == Transpose::no ? Matrix(read, k, n) : Matrix(read, n, k);
-  const Matrix before(read, m, n);
+  const Matrix A = op_a == Transpose::no ? small_integers(read, m, k) : small_integers(read, k, m);
+  const Matrix B = op_b == Transpose::no ? small_integers(read, k, n) : small_integers(read, n, k);
+  const Matrix before = small_integers(read, m, n);
 
   Matrix C = before;
   nearlinear::gemm(alpha, A.view(), op_a, B.view(), op_b, beta, C.view());

@@ -3,34 +3,16 @@
 #include <cmath>
 #include <cstdint>
 #include <cstdlib>
-#include <vector>
 
+#include "linalg/fuzz_inputs.hpp"
 #include "nearlinear/linalg/qr.hpp"
 
 namespace {
 
 using nearlinear::Index;
-using nearlinear::MatrixView;
 using nearlinear::QrMethod;
 
-struct Input {
-  const std::uint8_t* data;
-  std::size_t size;
-  std::size_t next = 0;
-  std::uint8_t operator()() { return data[next++ % size]; }
-};
-
-/// Exactly as large as the view, so that AddressSanitizer sees a step beyond it.
-struct Matrix {
-  Index rows, cols, stride;
-  std::vector<double> storage;
-
-  Matrix(Index row_count, Index col_count, Index gap) : rows(row_count), cols(col_count), stride(col_count + gap) {
-    storage.resize(static_cast<std::size_t>(rows > 0 ? (rows - 1) * stride + cols : 0));
-  }
-  [[nodiscard]] MatrixView<const double> view() const { return {storage.data(), rows, cols, stride}; }
-  [[nodiscard]] MatrixView<double> view() { return {storage.data(), rows, cols, stride}; }
-};
+using Matrix = nearlinear::test::FuzzMatrix;
 
 void require(bool condition) {
   if (!condition) std::abort();
@@ -40,7 +22,7 @@ void require(bool condition) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size < 6) return 0;
-  Input read{data, size};
+  nearlinear::test::FuzzInput read{data, size};
   const Index d = read() % 80, n = d + read() % 120, p = read() % 4;
   const auto method = static_cast<QrMethod>(read() % 4);
   const double spread = read() % 4;

@@ -7,6 +7,7 @@
 
 #include "check.hpp"
 #include "linalg/matrices.hpp"
+#include "linalg/spectra.hpp"
 #include "nearlinear/linalg/qr.hpp"
 
 using namespace nearlinear;
@@ -15,13 +16,13 @@ using nearlinear::test::random_matrix;
 
 namespace {
 
-using Wide = std::vector<std::vector<long double>>;  // columns
+using Columns = std::vector<std::vector<long double>>;
 
 constexpr std::array methods{QrMethod::automatic, QrMethod::cholesky, QrMethod::tall_skinny, QrMethod::householder};
 
 template <class T>
-Wide columns(const Matrix<T>& A) {
-  Wide wide(static_cast<std::size_t>(A.cols()), std::vector<long double>(static_cast<std::size_t>(A.rows())));
+Columns columns(const Matrix<T>& A) {
+  Columns wide(static_cast<std::size_t>(A.cols()), std::vector<long double>(static_cast<std::size_t>(A.rows())));
   for (Index i = 0; i < A.rows(); ++i)
     for (Index j = 0; j < A.cols(); ++j)
       wide[static_cast<std::size_t>(j)][static_cast<std::size_t>(i)] = static_cast<long double>(A(i, j));
@@ -44,7 +45,7 @@ long double norm(const std::vector<long double>& x) {
 
 /// Householder's method as in the textbook (Golub and Van Loan, algorithm 5.2.1), in long double: the first d entries
 /// of every column of (A, B) become those of (R, Q^T B), with a diagonal >= 0.
-Wide reference(Wide columns, std::size_t d) {
+Columns reference(Columns columns, std::size_t d) {
   for (std::size_t j = 0; j < d; ++j) {
     std::vector<long double> v(columns[j].begin() + static_cast<std::ptrdiff_t>(j), columns[j].end());
     const long double length = norm(v);
@@ -63,29 +64,13 @@ Wide reference(Wide columns, std::size_t d) {
   return columns;
 }
 
-/// n x d with singular values from 1 down to 1 / condition in equal ratios: H_u (D; 0) H_v with two reflections.
+/// n x d with singular values from 1 down to 1 / condition in equal ratios.
 template <class T>
 Matrix<T> with_condition(Index n, Index d, long double condition, std::uint64_t seed) {
-  const Matrix<double> random = random_matrix<double>(2, n, seed);
-  std::vector<long double> u(static_cast<std::size_t>(n)), v(static_cast<std::size_t>(d));
-  for (std::size_t i = 0; i < u.size(); ++i) u[i] = static_cast<long double>(random(0, static_cast<Index>(i)));
-  for (std::size_t i = 0; i < v.size(); ++i) v[i] = static_cast<long double>(random(1, static_cast<Index>(i)));
-  const long double u_norm = norm(u), v_norm = norm(v);
-  const auto value = [&](std::size_t j) {
-    return d == 1 ? 1.0L : std::pow(condition, -static_cast<long double>(j) / static_cast<long double>(d - 1));
-  };
-  long double middle = 0;  // u^T (D; 0) v
-  for (std::size_t j = 0; j < v.size(); ++j) middle += u[j] * value(j) * v[j] / (u_norm * v_norm);
-  Matrix<T> A(n, d);
-  for (Index i = 0; i < n; ++i)
-    for (Index j = 0; j < d; ++j) {
-      const auto a = static_cast<std::size_t>(i), b = static_cast<std::size_t>(j);
-      const long double ui = u[a] / u_norm, vj = v[b] / v_norm;
-      const long double row = i < d ? value(a) * v[a] / v_norm : 0;  // ((D; 0) v)_i
-      const long double col = u[b] / u_norm * value(b);              // (u^T (D; 0))_j
-      A(i, j) = static_cast<T>((i == j ? value(a) : 0) - 2 * ui * col - 2 * row * vj + 4 * ui * middle * vj);
-    }
-  return A;
+  std::vector<long double> values;
+  for (Index j = 0; j < d; ++j)
+    values.push_back(std::pow(condition, -static_cast<long double>(j) / static_cast<long double>(d - 1)));
+  return test::with_singular_values<T>(n, d, values, seed);
 }
 
 /// c n d with a small constant c, the order of the bounds of Higham's theorem 19.4.
@@ -102,7 +87,7 @@ bool is_upper_with_positive_diagonal(const Matrix<T>& R) {
   return right;
 }
 
-std::vector<long double> norms(const Wide& columns) {
+std::vector<long double> norms(const Columns& columns) {
   std::vector<long double> result;
   for (const auto& column : columns) result.push_back(norm(column));
   return result;
@@ -111,7 +96,7 @@ std::vector<long double> norms(const Wide& columns) {
 /// (R, C)^T R = (A, B)^T A, up to what backward errors of A and B do to the right side.
 template <class T>
 bool has_the_products(const Matrix<T>& A, const Matrix<T>& R) {
-  const Wide a = columns(A), r = columns(R);
+  const Columns a = columns(A), r = columns(R);
   const std::vector<long double> sizes = norms(a);
   bool right = true;
   for (std::size_t i = 0; i < a.size(); ++i)
@@ -129,7 +114,7 @@ void check_thin(const Matrix<T>& A, QrMethod method) {
   CHECK(used != QrMethod::automatic);
   CHECK(Q.gaps_are_untouched());
   CHECK(is_upper_with_positive_diagonal(R));
-  const Wide a = columns(A), q = columns(Q), r = columns(R);
+  const Columns a = columns(A), q = columns(Q), r = columns(R);
   for (std::size_t j = 0; j < a.size(); ++j) {
     std::vector<long double> residual = a[j];
     for (std::size_t k = 0; k <= j; ++k)
@@ -153,15 +138,15 @@ void check_all(const Matrix<T>& A, QrMethod method, long double condition = INFI
   CHECK(qr_multiply(A.view(), B.view(), R2.view(), C.view(), method) == used);
   CHECK(C.gaps_are_untouched());
   CHECK(is_upper_with_positive_diagonal(R2));
-  const Wide a = columns(A), b = columns(B), r1 = columns(R), r = columns(R2), c = columns(C);
+  const Columns a = columns(A), b = columns(B), r1 = columns(R), r = columns(R2), c = columns(C);
   const std::vector<long double> a_norms = norms(a), b_norms = norms(b);
   for (std::size_t i = 0; i < a.size(); ++i)
     for (std::size_t j = 0; j < b.size(); ++j)
       CHECK(std::abs(dot(a[i], b[j]) - dot(r[i], c[j])) <= 3 * bound(A) * a_norms[i] * b_norms[j]);
 
-  Wide both = a;
+  Columns both = a;
   both.insert(both.end(), b.begin(), b.end());
-  const Wide exact = reference(both, a.size());
+  const Columns exact = reference(both, a.size());
   // |dR|_F <= sqrt(2) kappa |dA|_F to first order (Stewart 1977; Higham, theorem 19.11): small where the product is.
   const long double relative = 4 * condition * bound(A) * std::sqrt(static_cast<long double>(d));
   if (!(relative < 0.01L)) return;
@@ -285,7 +270,7 @@ TEST("qr of denormal numbers") {
     for (Index j = 0; j < 5; ++j) A(i, j) *= 1e-312;
   for (const QrMethod method : methods) {
     qr<double>(A.view(), R.view(), method);
-    const Wide exact = reference(columns(A), 5);
+    const Columns exact = reference(columns(A), 5);
     for (Index i = 0; i < 5; ++i)
       for (Index j = i; j < 5; ++j)
         CHECK(std::abs(static_cast<long double>(R(i, j)) -

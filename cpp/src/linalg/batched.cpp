@@ -6,8 +6,8 @@
 #include <ostream>
 
 #include "core/arithmetic.hpp"
-#include "core/threads.hpp"
 #include "linalg/batched_kernels.hpp"
+#include "linalg/rates.hpp"
 #include "nearlinear/linalg/cholesky.hpp"
 
 namespace nearlinear {
@@ -63,10 +63,9 @@ void solve_interleaved(BatchView<const T> A, BatchView<const T> B, BatchView<T> 
   const Index count = A.count(), k = A.rows(), r = B.cols();
   const auto& kernels = linalg::batched_kernels_for<T>();
   // Registers make operations cheap; reading, writing and the chain of roots and divisions come on top.
-  constexpr double operations_per_nanosecond = 16;
   const auto unknowns = static_cast<double>(k), width = static_cast<double>(r);
   const double nanoseconds_each =
-      10 + (unknowns * unknowns * (unknowns / 3 + 2 * width + 8) + 40 * unknowns) / operations_per_nanosecond;
+      10 + (unknowns * unknowns * (unknowns / 3 + 2 * width + 8) + 40 * unknowns) / linalg::reflection_rate;
   constexpr double nanoseconds_per_block = 1e5;
   const Index block = kernels.lanes * std::max<Index>(1, static_cast<Index>(nanoseconds_per_block / nanoseconds_each /
                                                                             static_cast<double>(kernels.lanes)));
@@ -74,9 +73,8 @@ void solve_interleaved(BatchView<const T> A, BatchView<const T> B, BatchView<T> 
   // More right-hand sides than this are for another task, which factors anew: in vain, but not for long.
   const Index panel = 16 * std::max(k, Index{16}), panels = std::max<Index>(1, ceil_divide(r, panel));
   const Index tasks = checked_product(blocks, panels);
-  const double nanoseconds = std::min(1e15, nanoseconds_each * static_cast<double>(count));
   const int threads =
-      static_cast<int>(std::min<Index>(tasks, thread_count(run.n_threads, static_cast<Index>(nanoseconds))));
+      static_cast<int>(std::min<Index>(tasks, linalg::threads_at(1.0, run.n_threads, nanoseconds_each, count)));
   const Index scratch_size = linalg::batched_scratch(kernels.lanes, k, std::min(r, panel));
   const Array<T> scratch(checked_product(threads, scratch_size));
   const Array<Index> known_status(panels > 1 ? threads * block : 0);  // what a task finds that is not the first

@@ -11,32 +11,27 @@
 #include <limits>
 #include <type_traits>
 
-// GCC: a type of a register loses its alignment as a template's argument. Nothing here stores one in memory.
-#pragma GCC diagnostic ignored "-Wignored-attributes"
+#include "linalg/packets.hpp"
 
 namespace {
 
 namespace ei = Eigen::internal;
 using nearlinear::Index;
 using nearlinear::linalg::BatchedKernelsFor;
+using nearlinear::linalg::Packet;
 using nearlinear::linalg::Stack;
+using nearlinear::linalg::width;
 
 constexpr int block_cols = 4;  // with 3 rows: 12 sums, 3 factors and one more, the 16 registers of AVX2
 constexpr int block_rows = 3;
-
-template <class T>
-struct Lanes {
-  using Packet = typename ei::packet_traits<T>::type;
-  static constexpr int count = ei::unpacket_traits<Packet>::size;
-};
 
 /// Rows 0, ..., k - 1 are the lower triangles of A and become those of L, rows from k on are right-hand sides, as rows,
 /// and become those of L^{-1} B, then those of A^{-1} B. An entry is `lanes` numbers side by side.
 template <class T>
 class Tile {
  public:
-  using Packet = typename Lanes<T>::Packet;
-  static constexpr Index lanes = Lanes<T>::count;
+  using Packet = nearlinear::linalg::Packet<T>;
+  static constexpr Index lanes = width<T>;
 
   Tile(Index k, Index stride, T* entries, T* inverses)
       : k_(k), stride_(stride), entries_(entries), inverses_(inverses) {}
@@ -240,13 +235,13 @@ class Tile {
 };
 
 template <class T>
-using Square = ei::PacketBlock<typename Lanes<T>::Packet, Lanes<T>::count>;
+using Square = ei::PacketBlock<Packet<T>, width<T>>;
 
 /// lanes x lanes numbers, one row from every system, transposed.
 template <class T, std::size_t lanes>
 void gather_square(const T* const (&from)[lanes], Index offset, T* to) {
   Square<T> square;
-  for (std::size_t l = 0; l < lanes; ++l) square.packet[l] = ei::ploadu<typename Lanes<T>::Packet>(from[l] + offset);
+  for (std::size_t l = 0; l < lanes; ++l) square.packet[l] = ei::ploadu<Packet<T>>(from[l] + offset);
   ei::ptranspose(square);
   for (std::size_t l = 0; l < lanes; ++l) ei::pstore(to + l * lanes, square.packet[l]);
 }
@@ -254,7 +249,7 @@ void gather_square(const T* const (&from)[lanes], Index offset, T* to) {
 template <class T, std::size_t lanes>
 void scatter_square(const T* from, T* const (&to)[lanes], Index offset) {
   Square<T> square;
-  for (std::size_t l = 0; l < lanes; ++l) square.packet[l] = ei::pload<typename Lanes<T>::Packet>(from + l * lanes);
+  for (std::size_t l = 0; l < lanes; ++l) square.packet[l] = ei::pload<Packet<T>>(from + l * lanes);
   ei::ptranspose(square);
   for (std::size_t l = 0; l < lanes; ++l) ei::pstoreu(to[l] + offset, square.packet[l]);
 }
@@ -295,7 +290,7 @@ void prefetch(Stack<const T> a, Index k, Index begin, Index end) {
 template <class T>
 class Group {
  public:
-  static constexpr Index lanes = Lanes<T>::count;
+  static constexpr Index lanes = width<T>;
 
   Group(Index first, Index systems, Stack<const T> a, Stack<const T> b, Stack<T> x)
       : systems_(systems), a_row_stride_(a.row_stride), b_row_stride_(b.row_stride), x_row_stride_(x.row_stride) {
@@ -361,7 +356,7 @@ class Group {
 template <class T>
 void cholesky_solve(Index count, Index k, Index r, Stack<const T> a, T ridge, Stack<const T> b, Stack<T> x,
                     Index* status, T* scratch) noexcept {
-  constexpr Index lanes = Lanes<T>::count;
+  constexpr Index lanes = width<T>;
   const Index stride = nearlinear::linalg::batched_stride(k), width = nearlinear::linalg::batched_width(k, r);
   const auto address = reinterpret_cast<std::uintptr_t>(scratch);
   constexpr std::uintptr_t alignment = sizeof(T) * lanes;
@@ -389,7 +384,7 @@ void cholesky_solve(Index count, Index k, Index r, Stack<const T> a, T ridge, St
 }
 
 template <class T>
-constexpr BatchedKernelsFor<T> table = {.lanes = Lanes<T>::count, .cholesky_solve = cholesky_solve<T>};
+constexpr BatchedKernelsFor<T> table = {.lanes = width<T>, .cholesky_solve = cholesky_solve<T>};
 
 }  // namespace
 

@@ -26,7 +26,7 @@ double cube(Index n) { return static_cast<double>(n) * static_cast<double>(n) * 
 /// alone.
 void for_rows(Index rows, double operations, Steps& steps, const std::function<void(Index)>& body) {
   constexpr Index together = 64;
-  steps.run((rows + together - 1) / together, operations * static_cast<double>(rows), [&](Index b) {
+  steps.run(ceil_divide(rows, together), operations * static_cast<double>(rows), [&](Index b) {
     for (Index i = b * together; i < std::min(rows, (b + 1) * together); ++i) body(i);
   });
 }
@@ -112,7 +112,7 @@ void gram_of_triangle(MatrixView<const T> W, MatrixView<T> A, Steps& steps) {
   const Index n = A.rows();
   const auto gemm = gemm_kernel<T>();
   const auto syrk = syrk_kernel<T>();
-  const Cut cut{n, Cut::ceil_divide(n, 256)};  // smaller parts: more of them begin below rows that are zero
+  const Cut cut{n, ceil_divide(n, 256)};  // smaller parts: more of them begin below rows that are zero
   const LowerParts parts(cut.count);
   for (Index depth = 0; depth < n; depth += step_depth) {
     const Index end = std::min(n, depth + step_depth);

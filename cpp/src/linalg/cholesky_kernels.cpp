@@ -7,13 +7,14 @@
 #include <cmath>
 #include <limits>
 
-// GCC: a type of a register loses its alignment as a template's argument. Nothing here stores one in memory.
-#pragma GCC diagnostic ignored "-Wignored-attributes"
+#include "linalg/packets.hpp"
 
 namespace {
 
 using nearlinear::Index;
 using nearlinear::linalg::CholeskyKernelsFor;
+using nearlinear::linalg::Packet;
+using nearlinear::linalg::width;
 
 template <class T>
 using ByColumns = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::ColMajor>;
@@ -74,27 +75,25 @@ void rotate_row(Index k, T* l, T& x, const T* c, const T* s) {
 template <class T>
 void rotate_rows(Index m, Index k, T* l, Index row_stride, T* x, const T* c, const T* s) noexcept {
   namespace ei = Eigen::internal;
-  using Packet = typename ei::packet_traits<T>::type;
-  constexpr int width = ei::unpacket_traits<Packet>::size;
-  const Index whole_rows = m - m % width, whole_cols = k - k % width;
-  for (Index i = 0; i < whole_rows; i += width) {
+  const Index whole_rows = m - m % width<T>, whole_cols = k - k % width<T>;
+  for (Index i = 0; i < whole_rows; i += width<T>) {
     T* const rows = l + i * row_stride;
-    Packet carried = ei::ploadu<Packet>(x + i);
-    for (Index j = 0; j < whole_cols; j += width) {
-      ei::PacketBlock<Packet, width> columns;
-      for (int p = 0; p < width; ++p) columns.packet[p] = ei::ploadu<Packet>(rows + p * row_stride + j);
+    Packet<T> carried = ei::ploadu<Packet<T>>(x + i);
+    for (Index j = 0; j < whole_cols; j += width<T>) {
+      ei::PacketBlock<Packet<T>, width<T>> columns;
+      for (int p = 0; p < width<T>; ++p) columns.packet[p] = ei::ploadu<Packet<T>>(rows + p * row_stride + j);
       ei::ptranspose(columns);
-      for (int p = 0; p < width; ++p) {
-        const Packet cosine = ei::pset1<Packet>(c[j + p]), sine = ei::pset1<Packet>(s[j + p]);
-        const Packet old = columns.packet[p];
+      for (int p = 0; p < width<T>; ++p) {
+        const Packet<T> cosine = ei::pset1<Packet<T>>(c[j + p]), sine = ei::pset1<Packet<T>>(s[j + p]);
+        const Packet<T> old = columns.packet[p];
         columns.packet[p] = ei::padd(ei::pmul(cosine, old), ei::pmul(sine, carried));
         carried = ei::psub(ei::pmul(cosine, carried), ei::pmul(sine, old));
       }
       ei::ptranspose(columns);
-      for (int p = 0; p < width; ++p) ei::pstoreu(rows + p * row_stride + j, columns.packet[p]);
+      for (int p = 0; p < width<T>; ++p) ei::pstoreu(rows + p * row_stride + j, columns.packet[p]);
     }
     ei::pstoreu(x + i, carried);
-    for (Index p = 0; p < width; ++p)
+    for (Index p = 0; p < width<T>; ++p)
       rotate_row(k - whole_cols, rows + p * row_stride + whole_cols, x[i + p], c + whole_cols, s + whole_cols);
   }
   for (Index i = whole_rows; i < m; ++i) rotate_row(k, l + i * row_stride, x[i], c, s);

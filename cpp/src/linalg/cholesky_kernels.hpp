@@ -5,6 +5,7 @@
 #include <functional>
 #include <type_traits>
 
+#include "core/arithmetic.hpp"
 #include "linalg/kernels.hpp"
 #include "linalg/product_kernels.hpp"
 #include "nearlinear/core.hpp"
@@ -84,11 +85,6 @@ template <class T>
   return {matrix.data() + row * matrix.row_stride() + col, rows, cols, matrix.row_stride()};
 }
 
-template <class T>
-[[nodiscard]] Operand<T> block(Operand<T> matrix, Index row, Index col) {
-  return {matrix.data + row * matrix.row_stride + col * matrix.col_stride, matrix.row_stride, matrix.col_stride};
-}
-
 /// Equal parts of `size` rows or columns, their number depending on `size` alone: four for few threads, and not above
 /// 512, so that four packed parts stay in the second-level cache.
 struct Cut {
@@ -97,7 +93,6 @@ struct Cut {
 
   [[nodiscard]] Index begin(Index part) const { return part * size / count; }
   [[nodiscard]] Index length(Index part) const { return begin(part + 1) - begin(part); }
-  static constexpr Index ceil_divide(Index a, Index b) { return (a + b - 1) / b; }
 };
 
 constexpr Index step_depth = 1024;  // of products in one step: with parts of 512, a body takes some 10 ms

@@ -7,10 +7,10 @@
 #include <limits>
 #include <type_traits>
 
-#include "core/threads.hpp"
 #include "linalg/cholesky_kernels.hpp"
 #include "linalg/progress.hpp"
 #include "linalg/qr_methods.hpp"
+#include "linalg/rates.hpp"
 #include "linalg/reduction.hpp"
 #include "linalg/tables.hpp"
 #include "nearlinear/linalg/cholesky.hpp"
@@ -20,7 +20,7 @@ namespace {
 
 struct SquareMatrix {
   Index size;
-  Array<double> storage = Array<double>::zeros(size * size);
+  Array<double> storage;
 
   explicit SquareMatrix(Index d) : size(d), storage(Array<double>::zeros(checked_product(d, d))) {}
   [[nodiscard]] MatrixView<double> view() const { return {storage.data(), size, size}; }
@@ -67,8 +67,7 @@ void multiply_whitened(const QrProblem<T>& problem, const T* L, const SquareMatr
   constexpr Index block_bytes = Index{1} << 20;
   const Index block = std::clamp<Index>(block_bytes / (d * Index{sizeof(T)}) / 16 * 16, 256, 4096);
   const Index groups = group_count(n, block, size * Index{sizeof(double)});
-  constexpr double operations_per_nanosecond = 32;
-  const int threads = thread_count(run.n_threads, static_cast<Index>(problem.operations() / operations_per_nanosecond));
+  const int threads = threads_at(product_rate, run.n_threads, problem.operations());
   const auto syrk = syrk_kernel<T>();
   const auto gemm = gemm_kernel<T>();
   const Triangular<T> M{{L, 1, d}, d, false};  // L^T

@@ -39,7 +39,7 @@ Index rotate(MatrixView<T> L, T* x, linalg::Steps& steps) {
     if (status != 0) return begin + status;
     if (below == 0) break;
     const double operations = operations_per_entry * static_cast<double>(below) * static_cast<double>(width);
-    steps.run((below + body_rows - 1) / body_rows, operations, [&](Index body) {
+    steps.run(ceil_divide(below, body_rows), operations, [&](Index body) {
       const Index row = end + body * body_rows;
       kernels.rotate_rows(std::min(body_rows, n - row), width, &L(row, begin), L.row_stride(), x + row, c, s);
     });
@@ -68,7 +68,7 @@ Index cholesky_slide(MatrixView<T> L, std::span<const T> last_row, const RunOpti
   const Index kept = n - 1;
   const auto& kernels = linalg::cholesky_kernels_for<T>();
   linalg::Steps steps(run, operations_per_entry * square(n));
-  const Index bodies = (n + body_rows - 1) / body_rows;
+  const Index bodies = ceil_divide(n, body_rows);
 
   const Array<T> x(kept);
   // One thread: a row moves to where the one before it was.

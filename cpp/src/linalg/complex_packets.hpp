@@ -2,19 +2,10 @@
 /// Products and sums are not fused, and lanes do not mix.
 #pragma once
 
-#include <Eigen/Core>
-
+#include "linalg/packets.hpp"
 #include "nearlinear/core/views.hpp"
 
-// GCC: a type of a register loses its alignment as a template's argument. Nothing here stores one in memory.
-#pragma GCC diagnostic ignored "-Wignored-attributes"
-
 namespace nearlinear::linalg {
-
-namespace ei = Eigen::internal;
-
-template <class T>
-using Packet = typename ei::packet_traits<T>::type;
 
 /// A complex number, or as many as a register has lanes.
 template <class Number>

@@ -3,7 +3,7 @@
 #include <iterator>
 #include <type_traits>
 
-#include "core/threads.hpp"
+#include "linalg/rates.hpp"
 #include "linalg/reduction.hpp"
 #include "linalg/tables.hpp"
 #include "nearlinear/linalg/products.hpp"
@@ -13,8 +13,6 @@ namespace {
 
 // Rows between two sums in double: few enough that float sums stay accurate, many enough that these cost nothing.
 constexpr Index block_rows = 64;
-
-constexpr Index operations_per_nanosecond = 4;  // what memory delivers
 
 }  // namespace
 
@@ -29,7 +27,7 @@ void gemv_pair(MatrixView<const T> A, std::span<const T> x, std::span<T> y, std:
   require(!second || (std::ssize(w) == n && std::ssize(z) == d), "gemv_pair: A is ", shape(A), ", w has ",
           std::ssize(w), " entries and z has ", std::ssize(z), "; they must have as many as A has rows and columns");
   const Index groups = linalg::group_count(n, block_rows, d * Index{sizeof(double)});
-  const int threads = thread_count(run.n_threads, checked_product(4 * n, d) / operations_per_nanosecond);
+  const int threads = linalg::threads_at(linalg::memory_rate, run.n_threads, 4, n, d);
   Monitor monitor(run.keep_going);
   const auto kernel = linalg::gemv_pair_kernel<T>();
 

@@ -2,18 +2,14 @@
 // x, each in a register of its own, then their share of z, while they are in the nearest cache.
 #include "linalg/gemv_kernels.hpp"
 
-#include <Eigen/Core>
-
-// GCC: a type of a register loses its alignment as a template's argument. Here it has it.
-#pragma GCC diagnostic ignored "-Wignored-attributes"
+#include "linalg/packets.hpp"
 
 namespace {
 
 namespace ei = Eigen::internal;
 using nearlinear::Index;
-
-template <class T>
-using Packet = typename ei::packet_traits<T>::type;
+using nearlinear::linalg::Packet;
+using nearlinear::linalg::width;
 
 /// The part of the rows after the next ones that is due at column j, in the order of memory: processors foresee one
 /// stream of reads, but not as many as there are rows. Half of it in each of the two sweeps over a group of rows, so
@@ -21,19 +17,18 @@ using Packet = typename ei::packet_traits<T>::type;
 template <int rows, class T>
 void prefetch(const T* next, Index j, Index offset) {
   constexpr Index line = 64 / static_cast<Index>(sizeof(T));  // of the cache
-  constexpr Index step = ei::unpacket_traits<Packet<T>>::size * rows / 2;
+  constexpr Index step = width<T> * rows / 2;
 #pragma GCC unroll 8
   for (Index i = 0; i < step; i += line) ei::prefetch(next + offset + j * rows / 2 + i);
 }
 
 template <class T, int rows>
 void multiply_rows(Index d, const T* a, Index stride, const T* x, T* y) {
-  constexpr Index width = ei::unpacket_traits<Packet<T>>::size;
   Packet<T> sum[rows];
 #pragma GCC unroll 8
   for (int r = 0; r < rows; ++r) sum[r] = ei::pset1<Packet<T>>(T{0});
   Index j = 0;
-  for (; j + width <= d; j += width) {
+  for (; j + width<T> <= d; j += width<T>) {
     prefetch<rows>(a + 2 * rows * stride, j, Index{0});
     const Packet<T> factor = ei::ploadu<Packet<T>>(x + j);
 #pragma GCC unroll 8
@@ -50,13 +45,12 @@ void multiply_rows(Index d, const T* a, Index stride, const T* x, T* y) {
 /// z <- z + A^T w: the first half of the rows in one chain of additions, the second in another.
 template <class T, int rows>
 void add_rows(Index d, const T* a, Index stride, const T* w, T* z) {
-  constexpr Index width = ei::unpacket_traits<Packet<T>>::size;
   constexpr int half = rows / 2;
   Packet<T> weight[rows];
 #pragma GCC unroll 8
   for (int r = 0; r < rows; ++r) weight[r] = ei::pset1<Packet<T>>(w[r]);
   Index j = 0;
-  for (; j + width <= d; j += width) {
+  for (; j + width<T> <= d; j += width<T>) {
     prefetch<rows>(a + 2 * rows * stride, j, d * rows / 2);
     const auto entries = [a, stride, j](int r) { return ei::ploadu<Packet<T>>(a + r * stride + j); };
     Packet<T> first = ei::ploadu<Packet<T>>(z + j), second = ei::pmul(weight[rows - 1], entries(rows - 1));

@@ -2,7 +2,8 @@
 #include <algorithm>
 #include <type_traits>
 
-#include "core/threads.hpp"
+#include "core/arithmetic.hpp"
+#include "linalg/rates.hpp"
 #include "linalg/reduction.hpp"
 #include "linalg/tables.hpp"
 #include "nearlinear/linalg/products.hpp"
@@ -52,7 +53,7 @@ void gram_by_groups(MatrixView<const T> A, MatrixView<Sum> C, int threads, Monit
 template <class T, class Sum>
 void gram_by_tiles(MatrixView<const T> A, MatrixView<Sum> C, int threads, Monitor& monitor) {
   const Index d = A.cols();
-  const Index side = (d + tile_side - 1) / tile_side;
+  const Index side = ceil_divide(d, tile_side);
   const auto gemm = linalg::gemm_kernel<T>();
   const auto syrk = linalg::syrk_kernel<T>();
   const Index tiles = side * (side + 1) / 2;
@@ -83,9 +84,7 @@ void gram(MatrixView<const T> A, MatrixView<Sum> C, const RunOptions& run) {
   require_valid_view(C, "gram", "C");
   require(C.rows() == A.cols() && C.cols() == A.cols(), "gram: A is ", shape(A), " and C is ", shape(C),
           "; C must be square, with a row for every column of A");
-  constexpr Index operations_per_nanosecond = 32;
-  const Index operations = checked_product(checked_product(A.rows(), A.cols()), A.cols() + 1);
-  const int threads = thread_count(run.n_threads, operations / operations_per_nanosecond);
+  const int threads = linalg::threads_at(linalg::product_rate, run.n_threads, A.rows(), A.cols(), A.cols());
   Monitor monitor(run.keep_going);
   if (A.cols() == 0) return;
   if (A.cols() <= largest_grouped)

@@ -5,10 +5,8 @@
 #include <cstddef>
 #include <utility>
 
+#include "linalg/packets.hpp"
 #include "nearlinear/eigen.hpp"
-
-// GCC: a type of a register loses its alignment as a template's argument. Nothing here stores one in memory.
-#pragma GCC diagnostic ignored "-Wignored-attributes"
 
 namespace {
 
@@ -16,6 +14,8 @@ namespace ei = Eigen::internal;
 using nearlinear::as_eigen;
 using nearlinear::Index;
 using nearlinear::MatrixView;
+using nearlinear::linalg::Packet;
+using nearlinear::linalg::width;
 
 /// (a, b) <- (a + b, a - b), of numbers or of registers full of them.
 template <class Number>
@@ -52,11 +52,10 @@ void transform_column(const T* in, Index in_distance, T* out, Index out_distance
 /// one store of every element, and the additions of stages one by one, hence the same bits.
 template <int radix, class T>
 void transform_runs(const T* in, Index in_distance, T* out, Index out_distance, Index size) {
-  using Packet = typename ei::packet_traits<T>::type;
-  constexpr Index width = ei::unpacket_traits<Packet>::size;
   constexpr std::make_index_sequence<radix> numbers;
   Index j = 0;
-  for (; j + width <= size; j += width) transform_column<Packet>(in + j, in_distance, out + j, out_distance, numbers);
+  for (; j + width<T> <= size; j += width<T>)
+    transform_column<Packet<T>>(in + j, in_distance, out + j, out_distance, numbers);
   for (; j < size; ++j) transform_column<T>(in + j, in_distance, out + j, out_distance, numbers);
 }
 

@@ -86,7 +86,7 @@ void Householder<T>::factor(const Pause& pause) {
 
 template <class T>
 void Householder<T>::factor(int threads, Monitor& monitor) {
-  constexpr Index fewest_cols = 256;  // of a task: every task packs V anew
+  constexpr Index fewest_cols = 256;  // of a task
   constexpr Index most_tasks = 8;
   if (panels() == 0) return;
   double done = 0;

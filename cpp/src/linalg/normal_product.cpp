@@ -2,8 +2,7 @@
 #include <algorithm>
 #include <type_traits>
 
-#include "core/arithmetic.hpp"
-#include "core/threads.hpp"
+#include "linalg/rates.hpp"
 #include "linalg/reduction.hpp"
 #include "linalg/tables.hpp"
 #include "nearlinear/linalg/products.hpp"
@@ -11,9 +10,7 @@
 namespace nearlinear {
 namespace {
 
-constexpr Index block_bytes = Index{1} << 16;    // of A, in the second-level cache between the two products
-constexpr Index operations_per_nanosecond = 16;  // with several vectors; with one, what memory delivers
-constexpr Index operations_per_nanosecond_alone = 4;
+constexpr Index block_bytes = Index{1} << 16;  // of A, in the second-level cache between the two products
 
 /// product <- product + A^T (A Z) for some rows of A; `az` has room for their products with Z.
 template <class T>
@@ -38,10 +35,9 @@ void normal_product(MatrixView<const T> A, MatrixView<const T> Z, MatrixView<T> 
   const Index d = A.cols(), p = Z.cols();
   const Index block = std::clamp<Index>(block_bytes / std::max<Index>(1, d * Index{sizeof(T)}), 32, 4096);
   const Index groups = linalg::group_count(A.rows(), block, d * p * Index{sizeof(double)});
-  const Index operations = checked_product(checked_product(4 * A.rows(), d), p);
-  const Index rate = p == 1 ? operations_per_nanosecond_alone : operations_per_nanosecond;
+  const double rate = p == 1 ? linalg::memory_rate : linalg::reflection_rate;
   Monitor monitor(run.keep_going);
-  const int threads = thread_count(run.n_threads, operations / rate);
+  const int threads = linalg::threads_at(rate, run.n_threads, 4, A.rows(), d, p);
   if (d == 0 || p == 0) return;
 
   const Array<T> packed(d * p);  // Z without gaps

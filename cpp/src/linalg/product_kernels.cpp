@@ -12,6 +12,7 @@
 namespace {
 
 using namespace nearlinear::linalg;
+using nearlinear::ceil_divide;
 using nearlinear::Index;
 
 constexpr Index block_depth = 320;             // at most; blocks are of one length
@@ -33,29 +34,24 @@ void multiply_panels(Index m, Index n, Index depth, const T* a, Index panel_stri
   }
 }
 
-template <class T>
-Operand<T> at(const Operand<T>& matrix, Index row, Index col) {
-  return {matrix.data + row * matrix.row_stride + col * matrix.col_stride, matrix.row_stride, matrix.col_stride};
-}
-
 /// C <- C + alpha A B in a part of C.
 template <class T>
 void multiply(Index m, Index n, Index k, T alpha, const Operand<T>& a, const Operand<T>& b, const Target<T>& c) {
   if (m == 0 || n == 0 || k == 0) return;
-  const Index steps = (k + block_depth - 1) / block_depth;
-  const Index depth = (k + steps - 1) / steps;
+  const Index steps = ceil_divide(k, block_depth);
+  const Index depth = ceil_divide(k, steps);
   const Index most_cols = block_bytes / static_cast<Index>(sizeof(T)) / depth / tile_cols<T> * tile_cols<T>;
-  const Index wide = std::min(most_cols, (n + width<T> - 1) / width<T> * width<T>);
-  const Index tall = std::min(block_rows, (m + tile_rows - 1) / tile_rows * tile_rows);
+  const Index wide = std::min(most_cols, ceil_divide(n, width<T>) * width<T>);
+  const Index tall = std::min(block_rows, ceil_divide(m, tile_rows) * tile_rows);
   Buffer<T> packed_b(depth * wide), packed_a(depth * tall);
   for (Index col = 0; col < n; col += wide) {
     const Index cols = std::min(wide, n - col);
     for (Index begin = 0; begin < k; begin += depth) {
       const Index count = std::min(depth, k - begin);
-      pack_cols(count, cols, at(b, begin, col), packed_b.data());
+      pack_cols(count, cols, b.at(begin, col), packed_b.data());
       for (Index row = c.part == Part::all ? 0 : col / block_rows * block_rows; row < m; row += block_rows) {
         const Index rows = std::min(block_rows, m - row);
-        pack_rows(rows, count, at(a, row, begin), packed_a.data());
+        pack_rows(rows, count, a.at(row, begin), packed_a.data());
         multiply_panels(rows, cols, count, packed_a.data(), tile_rows * count, Index{1}, Index{tile_rows},
                         packed_b.data(), alpha, c, row, col);
       }
@@ -71,7 +67,7 @@ void multiply_narrow(Index m, Index n, Index k, T alpha, const Operand<T>& a, co
   Buffer<T> packed_b(depth * panel_width<T>(0, n)), packed_a(depth * tile_rows);
   for (Index begin = 0; begin < k; begin += depth) {
     const Index count = std::min(depth, k - begin);
-    pack_cols(count, n, at(b, begin, 0), packed_b.data());
+    pack_cols(count, n, b.at(begin, 0), packed_b.data());
     const T* const first = a.data + begin * a.col_stride;
     if (a.col_stride == 1)
       multiply_panels(whole, n, count, first, tile_rows * a.row_stride, a.row_stride, Index{1}, packed_b.data(), alpha,
@@ -80,7 +76,7 @@ void multiply_narrow(Index m, Index n, Index k, T alpha, const Operand<T>& a, co
       multiply_panels(whole, n, count, first, Index{tile_rows}, Index{1}, a.col_stride, packed_b.data(), alpha, c, 0,
                       0);
     if (whole == m) continue;
-    pack_rows(m - whole, count, at(a, whole, begin), packed_a.data());
+    pack_rows(m - whole, count, a.at(whole, begin), packed_a.data());
     multiply_panels(m - whole, n, count, packed_a.data(), Index{0}, Index{1}, Index{tile_rows}, packed_b.data(), alpha,
                     c, whole, 0);
   }

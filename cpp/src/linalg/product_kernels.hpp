@@ -14,6 +14,9 @@ struct Operand {
   Index col_stride;
 
   [[nodiscard]] Operand transposed() const { return {data, col_stride, row_stride}; }
+  [[nodiscard]] Operand at(Index row, Index col) const {
+    return {data + row * row_stride + col * col_stride, row_stride, col_stride};
+  }
 };
 
 /// C <- C + alpha A B on the calling thread, for C of m x n stored by rows, A of m x k, B of k x n. Allocates its

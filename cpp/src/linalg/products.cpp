@@ -5,7 +5,7 @@
 #include <type_traits>
 
 #include "core/arithmetic.hpp"
-#include "core/threads.hpp"
+#include "linalg/rates.hpp"
 #include "linalg/tables.hpp"
 
 namespace nearlinear {
@@ -19,19 +19,7 @@ Operand<T> operand(MatrixView<const T> matrix, Transpose op = Transpose::no) {
   return op == Transpose::no ? stored : stored.transposed();
 }
 
-template <class T>
-Operand<T> at(Operand<T> matrix, Index row, Index col) {
-  matrix.data += row * matrix.row_stride + col * matrix.col_stride;
-  return matrix;
-}
-
 Shape shape_of(Shape stored, Transpose op) { return op == Transpose::no ? stored : Shape{stored.cols, stored.rows}; }
-
-constexpr Index operations_per_nanosecond = 32;
-
-int threads_for(const RunOptions& run, Index operations) {
-  return thread_count(run.n_threads, operations / operations_per_nanosecond);
-}
 
 template <class T>
 void scale(MatrixView<T> matrix, T factor) {
@@ -68,9 +56,9 @@ void gemm(std::type_identity_t<T> alpha, MatrixView<const T> A, Transpose op_A, 
   const Index tiles_down =
       std::max(ceil_divide(a.rows, tile_side), std::min(Index{2}, ceil_divide(a.rows, fewest_rows)));
   const Index tiles_across = ceil_divide(b.cols, tile_side);
-  const Index operations = checked_product(checked_product(2 * a.rows, a.cols), b.cols);
+  const int threads = linalg::threads_at(linalg::product_rate, run.n_threads, 2, a.rows, a.cols, b.cols);
   const Index tiles = tiles_down * tiles_across;
-  parallel_for_workers(tiles, threads_for(run, operations), monitor, [&](Index tile, int worker) {
+  parallel_for_workers(tiles, threads, monitor, [&](Index tile, int worker) {
     // Of equal size: rows [r m / R, (r + 1) m / R).
     const Index r = tile / tiles_across, c = tile % tiles_across;
     const Index row = r * a.rows / tiles_down, rows = (r + 1) * a.rows / tiles_down - row;
@@ -80,8 +68,8 @@ void gemm(std::type_identity_t<T> alpha, MatrixView<const T> A, Transpose op_A, 
     if (alpha == T{0}) return;
     for (Index begin = 0; begin < a.cols; begin += tile_depth) {
       if (worker == 0) monitor.poll(static_cast<double>(tile) / static_cast<double>(tiles));
-      kernel(rows, cols, std::min(tile_depth, a.cols - begin), alpha, at(operand(A, op_A), row, begin),
-             at(operand(B, op_B), begin, col), part.data(), part.row_stride());
+      kernel(rows, cols, std::min(tile_depth, a.cols - begin), alpha, operand(A, op_A).at(row, begin),
+             operand(B, op_B).at(begin, col), part.data(), part.row_stride());
     }
   });
 }

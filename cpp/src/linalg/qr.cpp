@@ -4,9 +4,9 @@
 #include <algorithm>
 
 #include "core/arithmetic.hpp"
-#include "core/threads.hpp"
 #include "linalg/householder.hpp"
 #include "linalg/qr_methods.hpp"
+#include "linalg/rates.hpp"
 
 namespace nearlinear {
 namespace linalg {
@@ -14,8 +14,7 @@ namespace linalg {
 template <class T>
 void householder_qr(const QrProblem<T>& problem, const RunOptions& run) {
   const Index n = problem.rows(), d = problem.cols(), p = problem.rhs();
-  constexpr double operations_per_nanosecond = 16;
-  const int threads = thread_count(run.n_threads, static_cast<Index>(problem.operations() / operations_per_nanosecond));
+  const int threads = threads_at(reflection_rate, run.n_threads, problem.operations());
   constexpr Index rows_at_once = 1024;
   Monitor monitor(run.keep_going);
   monitor.enter_stage(0.0, 0.02);

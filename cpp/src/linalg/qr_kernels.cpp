@@ -6,7 +6,7 @@
 #include <cmath>
 #include <limits>
 
-#include "linalg/register_tile.hpp"
+#include "linalg/packets.hpp"
 
 namespace {
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <functional>
 
+#include "core/arithmetic.hpp"
 #include "core/threads.hpp"
 #include "nearlinear/core/array.hpp"
 
@@ -20,7 +21,7 @@ struct RowGroup {
   }
 
   RowGroup(Index rows, Index block, Index groups, Index group) {
-    const Index blocks = (rows + block - 1) / block;
+    const Index blocks = ceil_divide(rows, block);
     begin = std::min(rows, group * blocks / groups * block);
     end = std::min(rows, (group + 1) * blocks / groups * block);
   }
@@ -31,7 +32,7 @@ struct RowGroup {
   constexpr Index most_groups = 32;
   constexpr Index most_bytes = Index{256} << 20;
   const Index affordable = std::max<Index>(1, most_bytes / std::max<Index>(1, bytes_per_group));
-  return std::clamp<Index>((rows + block - 1) / block, 1, std::min(most_groups, affordable));
+  return std::clamp<Index>(ceil_divide(rows, block), 1, std::min(most_groups, affordable));
 }
 
 /// Asked by a body of many milliseconds, with the fraction of it that is done, every few of them.
@@ -49,7 +50,7 @@ void sum_over_groups(Index groups, Index size, int threads, Monitor& monitor, Su
   });
   constexpr Index chunk = 4096;
   const int adders = thread_count(threads, groups * size / 4);
-  parallel_for((size + chunk - 1) / chunk, adders, monitor, [&](Index c) {
+  parallel_for(ceil_divide(size, chunk), adders, monitor, [&](Index c) {
     for (Index i = c * chunk; i < std::min((c + 1) * chunk, size); ++i) {
       Sum sum = partials[i];
       for (Index group = 1; group < groups; ++group) sum += partials[group * size + i];

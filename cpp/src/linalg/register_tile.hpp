@@ -2,22 +2,13 @@
 /// files that are compiled once per instruction set alone (core/dispatch.hpp).
 #pragma once
 
-#include <Eigen/Core>
 #include <algorithm>
 
+#include "core/arithmetic.hpp"
+#include "linalg/packets.hpp"
 #include "linalg/product_kernels.hpp"
 
-// GCC: a type of a register loses its alignment as a template's argument. Here it has it.
-#pragma GCC diagnostic ignored "-Wignored-attributes"
-
 namespace nearlinear::linalg {
-
-namespace ei = Eigen::internal;
-
-template <class T>
-using Packet = typename ei::packet_traits<T>::type;
-template <class T>
-constexpr int width = ei::unpacket_traits<Packet<T>>::size;
 
 // A tile of C, tile_rows x (tile_vectors * width), is held in registers, with a row of B: 12 + 2 of 16, 24 + 3 of 32.
 #if defined(EIGEN_VECTORIZE_AVX512)
@@ -77,7 +68,7 @@ void transpose_square(const T* from, Index from_stride, T* to, Index to_stride) 
 /// The width of the panel of B from column `first` on: that of a tile or, for the last one, whole vectors.
 template <class T>
 Index panel_width(Index first, Index cols) {
-  return std::min<Index>(tile_cols<T>, (cols - first + width<T> - 1) / width<T> * width<T>);
+  return std::min<Index>(tile_cols<T>, ceil_divide(cols - first, width<T>) * width<T>);
 }
 
 /// Panels of B, a row of it side by side; the last is filled up with zeros.

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "linalg/spectral_kernels.hpp"
+#include "linalg/decomposition_kernels.hpp"
 
 namespace nearlinear::linalg {
 namespace {
@@ -12,7 +12,7 @@ namespace {
 /// A <- U diag(s) with V: rotations until no pair of columns needs one. False after too many sweeps.
 bool jacobi(Index n, double* a, double* s, double* v, Progress& progress, double begin, double end) {
   constexpr int most_sweeps = 60;  // convergence is quadratic in the end: ten sweeps are many
-  const SpectralKernels& kernel = *kernels().spectral;
+  const DecompositionKernels& kernels = nearlinear_decompositions_base;
   std::fill_n(v, n * n, 0.0);
   for (Index i = 0; i < n; ++i) v[i * n + i] = 1;
   for (int sweep = 0; sweep < most_sweeps; ++sweep) {
@@ -21,10 +21,10 @@ bool jacobi(Index n, double* a, double* s, double* v, Progress& progress, double
     Index rotated = 0;
     for (Index i = 0; i < n; ++i) {
       monitor.poll(static_cast<double>(i) / static_cast<double>(n));
-      rotated += kernel.jacobi_row(n, i, a, v);
+      rotated += kernels.jacobi_row(n, i, a, v);
     }
     if (rotated > 0) continue;
-    kernel.jacobi_finish(n, a, s, v);
+    kernels.jacobi_finish(n, a, s, v);
     return true;
   }
   return false;
@@ -34,7 +34,7 @@ bool jacobi(Index n, double* a, double* s, double* v, Progress& progress, double
 
 bool small_svd(Index n, double* a, double* u, double* s, double* v, SvdMethod method, Progress& progress, double begin,
                double end) {
-  const SpectralKernels& kernel = *kernels().spectral;
+  const DecompositionKernels& kernels = nearlinear_decompositions_base;
   (void)progress.part(begin, end);
   double largest = 0;
   for (Index i = 0; i < n * n; ++i) largest = std::max(largest, std::abs(a[i]));
@@ -46,7 +46,7 @@ bool small_svd(Index n, double* a, double* u, double* s, double* v, SvdMethod me
   const bool wants_vectors = u != nullptr;
   bool done = false;
   if (method == SvdMethod::divide_and_conquer) {
-    done = wants_vectors ? kernel.divide_and_conquer_svd(n, a, u, s, v) : kernel.singular_values(n, a, s);
+    done = wants_vectors ? kernels.divide_and_conquer_svd(n, a, u, s, v) : kernels.singular_values(n, a, s);
     (void)progress.part(begin + (end - begin) / 2, end);
   }
   if (!done) {

@@ -4,13 +4,13 @@
 #include <algorithm>
 #include <cmath>
 
-#include "linalg/orthonormalise.hpp"
+#include "linalg/decomposition_kernels.hpp"
 #include "linalg/row_blocks.hpp"
 #include "linalg/scaling.hpp"
 #include "linalg/signs.hpp"
 #include "linalg/small_svd.hpp"
-#include "linalg/spectral_kernels.hpp"
 #include "nearlinear/linalg/products.hpp"
+#include "nearlinear/linalg/qr.hpp"
 
 namespace nearlinear {
 namespace linalg {
@@ -32,17 +32,17 @@ void copy(MatrixView<From> from, bool transpose, MatrixView<To> to, const RunOpt
 /// A = U diag(s) V^T for an A that is not wider than tall, in double. U replaces A; V is n x n, stored by columns.
 /// Where vectors are not wanted, V is null and A unspecified.
 bool tall_svd(MatrixView<double> A, double* s, double* V, SvdMethod method, Progress& progress) {
-  const Index n = A.cols();
+  const Index m = A.rows(), n = A.cols();
   const bool wants_vectors = V != nullptr;
   // A = Q R; stored by rows, R is R^T by columns: R^T = X diag(s) Y^T gives A = (Q Y) diag(s) X^T.
-  const Array<double> factor(n * n), Y(wants_vectors ? n * n : 0);
-  orthonormalise<double>(A, {factor.data(), n, n}, progress.part(0.1, 0.4));
+  const Array<double> factor(n * n), Y(wants_vectors ? n * n : 0), basis(wants_vectors ? m * n : 0);
+  const MatrixView<double> R(factor.data(), n, n), Q(basis.data(), m, n);
+  if (wants_vectors)
+    qr_thin<double>(A, Q, R, QrMethod::automatic, progress.part(0.1, 0.4));
+  else
+    qr<double>(A, R, QrMethod::automatic, progress.part(0.1, 0.4));
   if (!small_svd(n, factor.data(), V, s, wants_vectors ? Y.data() : nullptr, method, progress, 0.4, 0.7)) return false;
-  if (!wants_vectors) return true;
-  const Array<double> product(A.rows() * n);
-  const MatrixView<double> U(product.data(), A.rows(), n);
-  gemm<double>(1, A, Transpose::no, {Y.data(), n, n}, Transpose::yes, 0, U, progress.part(0.7, 0.85));
-  copy(U, false, A, progress.part(0.85, 0.9));
+  if (wants_vectors) gemm<double>(1, Q, Transpose::no, {Y.data(), n, n}, Transpose::yes, 0, A, progress.part(0.7, 0.9));
   return true;
 }
 
@@ -71,7 +71,7 @@ bool symmetric_eigen(MatrixView<const T> A, std::span<T> values, MatrixView<T> V
   if (!scale.is_finite) linalg::refuse_non_finite(W, "symmetric_eigen", "A");
   linalg::copy_scaled(W, -scale.exponent, W, progress.part(0.05, 0.1));
   (void)progress.part(0.1, 0.9);
-  if (!linalg::kernels().spectral->symmetric_eigen(n, work.data(), wide.data(), wants_vectors)) return false;
+  if (!linalg::nearlinear_decompositions_base.symmetric_eigen(n, work.data(), wide.data(), wants_vectors)) return false;
   std::transform(wide.begin(), wide.end(), values.begin(),
                  [&](double value) { return static_cast<T>(std::ldexp(value, scale.exponent)); });
   if (!wants_vectors) return true;

@@ -4,9 +4,9 @@
 #include <vector>
 
 #include "core/arithmetic.hpp"
-#include "core/threads.hpp"
 #include "linalg/householder.hpp"
 #include "linalg/qr_methods.hpp"
+#include "linalg/rates.hpp"
 
 namespace nearlinear::linalg {
 namespace {
@@ -18,10 +18,6 @@ constexpr Index panel_width = 32;
 [[nodiscard]] Index block_rows(Index cols) {
   return std::max(2 * cols, std::max<Index>(64, block_entries / std::max<Index>(1, cols) / 8 * 8));
 }
-
-/// What the rows of a group come to: R and the first d entries of Q^T B, side by side.
-template <class T>
-using Reduced = ByColumns<T>;
 
 /// (R, C) takes in the rows of X. When these are a triangle themselves, column j has j + 1 of them.
 template <class T>
@@ -58,8 +54,7 @@ void reduce_rows(const QrProblem<T>& problem, Index begin, Index end, Columns<T>
     copy_to_columns(rows_of(problem.A), 0, to - from, X);
     if (p > 0) copy_to_columns(rows_of(problem.B), 0, to - from, X.at(0, d));
   };
-  Index next = begin + (end - begin) % block + std::min(block, end - begin);
-  if (next > end) next = end;
+  Index next = std::min(end, begin + block + (end - begin) % block);
   read(begin, next);
   Householder<T>(X, next - begin, d, p).factor(pause);
   keep_reduced(X, d, p, R);
@@ -76,11 +71,10 @@ bool is_tall_skinny(Index rows, Index cols) { return rows >= 2 * block_rows(cols
 template <class T>
 void tall_skinny_qr(const QrProblem<T>& problem, const RunOptions& run) {
   const Index n = problem.rows(), d = problem.cols(), p = problem.rhs();
-  constexpr double operations_per_nanosecond = 16;
-  const int threads = thread_count(run.n_threads, static_cast<Index>(problem.operations() / operations_per_nanosecond));
+  const int threads = threads_at(reflection_rate, run.n_threads, problem.operations());
   Monitor monitor(run.keep_going);
   const Index groups = std::clamp<Index>(n / block_rows(d), 1, most_groups);
-  std::vector<Reduced<T>> reduced;
+  std::vector<ByColumns<T>> reduced;  // of a group: R and the first d entries of Q^T B, side by side
   for (Index group = 0; group < groups; ++group) reduced.emplace_back(d, d + p);
 
   const auto pause_of = [&](Index task, Index tasks, int worker) -> Pause {
@@ -93,7 +87,7 @@ void tall_skinny_qr(const QrProblem<T>& problem, const RunOptions& run) {
                 reduced[static_cast<std::size_t>(group)].columns(), pause_of(group, groups, worker));
   });
   for (Index distance = 1; distance < groups; distance *= 2) {
-    const Index pairs = (groups - distance + 2 * distance - 1) / (2 * distance);
+    const Index pairs = ceil_divide(groups - distance, 2 * distance);
     const int useful = static_cast<int>(std::min<Index>(threads, pairs));
     parallel_for_workers(pairs, useful, monitor, [&](Index pair, int worker) {
       const auto first = static_cast<std::size_t>(2 * distance * pair),

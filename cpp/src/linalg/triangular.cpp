@@ -9,8 +9,8 @@
 #include <algorithm>
 #include <type_traits>
 
-#include "core/threads.hpp"
 #include "linalg/cholesky_kernels.hpp"
+#include "linalg/rates.hpp"
 #include "linalg/tables.hpp"
 #include "nearlinear/linalg/cholesky.hpp"
 
@@ -30,8 +30,8 @@ void substitute(const Triangular<T>& M, bool from_right, MatrixView<T> B, Index 
   const Index n = M.size;
   if (n <= largest) return solve_part(M, B);
   const Index n1 = half(n), n2 = n - n1;
-  const Triangular<T> M11{M.entries, n1, M.is_lower}, M22{block(M.entries, n1, n1), n2, M.is_lower};
-  const Operand<T> between = M.is_lower ? block(M.entries, n1, 0) : block(M.entries, 0, n1);  // M21 or M12
+  const Triangular<T> M11{M.entries, n1, M.is_lower}, M22{M.entries.at(n1, n1), n2, M.is_lower};
+  const Operand<T> between = M.is_lower ? M.entries.at(n1, 0) : M.entries.at(0, n1);  // M21 or M12
   const MatrixView<T> B1 = from_right ? block(B, 0, 0, B.rows(), n1) : block(B, 0, 0, n1, B.cols());
   const MatrixView<T> B2 = from_right ? block(B, 0, n1, B.rows(), n2) : block(B, n1, 0, n2, B.cols());
 
@@ -70,11 +70,10 @@ void solve_on_this_thread(const Triangular<T>& M, bool from_right, MatrixView<T>
 }
 
 void Steps::run(Index count, double operations, const std::function<void(Index)>& body) {
-  constexpr double operations_per_nanosecond = 32;
   const double now = std::min(1.0, done_ / operations_);
   done_ += operations;
   monitor_.enter_stage(now, std::min(1.0, done_ / operations_));
-  const int useful = thread_count(n_threads_, static_cast<Index>(operations / operations_per_nanosecond));
+  const int useful = threads_at(product_rate, n_threads_, operations);
   const int threads = static_cast<int>(std::min<Index>(useful, count));
   parallel_for(count, threads, monitor_, body);
 }
@@ -90,7 +89,7 @@ void subtract_product(Index depth, Operand<T> A, Operand<T> B, MatrixView<T> C, 
     steps.run(down.count * across.count, operations, [&](Index part) {
       const Index i = part / across.count, j = part % across.count;
       const MatrixView<T> c = block(C, down.begin(i), across.begin(j), down.length(i), across.length(j));
-      gemm(c.rows(), c.cols(), k, T{-1}, block(A, down.begin(i), begin), block(B, begin, across.begin(j)), c.data(),
+      gemm(c.rows(), c.cols(), k, T{-1}, A.at(down.begin(i), begin), B.at(begin, across.begin(j)), c.data(),
            c.row_stride());
     });
   }

@@ -20,7 +20,7 @@ template <class T>
 class Panels {
  public:
   Panels(const Operand<T>& m, bool backwards, Index n)
-      : n_(n), rows_((n + tile_rows - 1) / tile_rows * tile_rows * n), diagonal_(tile_rows * n) {
+      : n_(n), rows_(nearlinear::ceil_divide(n, tile_rows) * tile_rows * n), diagonal_(tile_rows * n) {
     const Operand<T> matrix{backwards ? m.data + (n - 1) * (m.row_stride + m.col_stride) : m.data,
                             backwards ? -m.row_stride : m.row_stride, backwards ? -m.col_stride : m.col_stride};
     for (Index i = 0; i < n; i += tile_rows) {

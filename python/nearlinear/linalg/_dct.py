@@ -92,9 +92,13 @@ def dct(
     threads = _inputs.check_n_threads(n_threads)
     y = np.empty(x.shape, x.dtype)
     with _progress.watch("dct", callback, verbose) as keep_going:
-        columns, results = (array.reshape(len(x), -1) if x.ndim == 1 else array for array in (x, y))
         _core.dct(
-            columns, results, orthonormal=orthonormal, inverse=bool(inverse), n_threads=threads, callback=keep_going
+            _inputs.as_columns(x),
+            _inputs.as_columns(y),
+            orthonormal=orthonormal,
+            inverse=bool(inverse),
+            n_threads=threads,
+            callback=keep_going,
         )
     if check_finite and not _inputs.is_finite(y):
         raise OverflowError(f"x has entries so large that its transform exceeds the range of {y.dtype}")

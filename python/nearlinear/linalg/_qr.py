@@ -42,7 +42,7 @@ def qr(
         "reduced" returns Q and R, "r" only R, in half the time or less.
     method : {"automatic", "cholesky", "tall_skinny", "householder"}, default "automatic"
         "householder": blocked Householder reflections of the whole matrix. "tall_skinny": reflections of blocks of
-        rows, merged in a tree [1]_; without Q, and from some 4 d rows on. "cholesky": CholeskyQR2 [2]_, where A is
+        rows, merged in a tree [1]_; without Q, and where A has rows for two blocks of max(2 d, 65536 / d). "cholesky": CholeskyQR2 [2]_, where A is
         well-conditioned enough, which is found out; else one of the others. "automatic": "householder" for n < 16 d;
         beyond, "cholesky" for Q and R and "tall_skinny" for R alone.
     n_threads : int, optional
@@ -184,8 +184,15 @@ def qr_multiply(
     C = np.empty((d, *rhs.shape[1:]), dtype=dtype)
     threads, core_method = _inputs.check_n_threads(n_threads), _core_method(method)
     with _progress.watch("qr_multiply", callback, verbose) as keep_going:
-        columns = (rhs, C) if rhs.ndim == 2 else (rhs[:, np.newaxis], C[:, np.newaxis])
-        _core.qr_multiply(matrix, columns[0], R, columns[1], method=core_method, n_threads=threads, callback=keep_going)
+        _core.qr_multiply(
+            matrix,
+            _inputs.as_columns(rhs),
+            R,
+            _inputs.as_columns(C),
+            method=core_method,
+            n_threads=threads,
+            callback=keep_going,
+        )
     return R, C
 
 

@@ -26,7 +26,8 @@ enum class QrMethod {
 ///     is above some u^{-1/2} / 10, u the unit round-off. Whether it is shows in a pivot of the first Cholesky
 ///     factorisation that has lost its digits, or in the second Gram matrix, which must satisfy
 ///     |Q_1^T Q_1 - I|_F <= 1/2. Then the method is one of the other two, also where `cholesky` was asked for.
-///   * `tall_skinny` works on blocks of 2 d rows or more; with fewer rows than two of these it is `householder`.
+///   * `tall_skinny` works on blocks of max(2 d, 2^16 / d) rows or a few less; with fewer rows than two of these it is
+///     `householder`.
 /// - Cost: 2 n d^2 - 2 d^3 / 3 operations for `householder` and `tall_skinny`, 3 n d^2 for `cholesky`, which runs at
 ///   the speed of products. `tall_skinny` reads A once, `cholesky` twice. Memory: n d numbers for `householder`; for
 ///   the others up to 32 d^2, and some 2 MB per thread.

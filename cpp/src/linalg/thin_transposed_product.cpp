@@ -1,11 +1,11 @@
-// gemm() cuts its result into large tiles, of which a result of few columns has too few to share. Here the large factor
-// is cut: by rows, or, where the transpose of a wide one is applied, by columns, by its shape alone.
-#include "linalg/thin_products.hpp"
+// gemm() cuts its result into large tiles, of which A^T X has too few to share. Here A is cut: by rows or, where it is
+// wide, by columns, by its shape alone.
+#include "linalg/thin_transposed_product.hpp"
 
 #include <algorithm>
 
 #include "core/arithmetic.hpp"
-#include "core/threads.hpp"
+#include "linalg/rates.hpp"
 #include "linalg/reduction.hpp"
 #include "linalg/tables.hpp"
 
@@ -15,12 +15,6 @@ namespace {
 constexpr Index block_rows = 256;   // multiplied in one go; sums over more are taken in double
 constexpr Index block_cols = 1024;  // of A: what is multiplied between two polls
 constexpr Index part_cols = 256;    // of A, when its columns are shared among threads
-
-int threads_for(const RunOptions& run, MatrixView<const auto> A, Index p) {
-  constexpr Index operations_per_nanosecond = 16;
-  return thread_count(run.n_threads,
-                      checked_product(checked_product(2 * A.rows(), A.cols()), p) / operations_per_nanosecond);
-}
 
 /// sum <- sum + X^T A for the columns [first, first + width) of A, block by block of its rows [begin, end). The sum has
 /// p rows of `width` numbers: formed as A^T X, by rows, a block of A would be packed across its rows, in half the
@@ -48,26 +42,9 @@ void add_transposed(MatrixView<const T> A, Index first, Index width, MatrixView<
 }  // namespace
 
 template <class T>
-void thin_product(MatrixView<const T> A, MatrixView<const T> X, MatrixView<T> Y, const RunOptions& run) {
-  const Index m = A.rows(), n = A.cols(), p = X.cols();
-  const Index blocks = ceil_divide(m, block_rows);
-  const auto kernel = gemm_kernel<T>();
-  Monitor monitor(run.keep_going);
-  parallel_for_workers(blocks, threads_for(run, A, p), monitor, [&](Index block, int worker) {
-    const Index row = block * block_rows, rows = std::min(block_rows, m - row);
-    for (Index i = row; i < row + rows; ++i) std::fill_n(&Y(i, 0), p, T{0});
-    for (Index col = 0; col < n; col += block_cols) {
-      if (worker == 0) monitor.poll(static_cast<double>(block) / static_cast<double>(blocks));
-      kernel(rows, p, std::min(block_cols, n - col), T{1}, {&A(row, col), A.row_stride(), 1},
-             {&X(col, 0), X.row_stride(), 1}, &Y(row, 0), Y.row_stride());
-    }
-  });
-}
-
-template <class T>
 void thin_transposed_product(MatrixView<const T> A, MatrixView<const T> X, MatrixView<T> Y, const RunOptions& run) {
   const Index m = A.rows(), n = A.cols(), p = X.cols();
-  const int threads = threads_for(run, A, p);
+  const int threads = threads_at(reflection_rate, run.n_threads, 2, m, n, p);
   Monitor monitor(run.keep_going);
   const auto store = [&](const double* sum, Index first, Index width) {
     for (Index i = 0; i < width; ++i)
@@ -95,8 +72,7 @@ void thin_transposed_product(MatrixView<const T> A, MatrixView<const T> X, Matri
   store(sum.data(), 0, n);
 }
 
-#define NEARLINEAR_INSTANTIATE(T)                                                                         \
-  template void thin_product(MatrixView<const T>, MatrixView<const T>, MatrixView<T>, const RunOptions&); \
+#define NEARLINEAR_INSTANTIATE(T) \
   template void thin_transposed_product(MatrixView<const T>, MatrixView<const T>, MatrixView<T>, const RunOptions&);
 NEARLINEAR_INSTANTIATE(float)
 NEARLINEAR_INSTANTIATE(double)

@@ -1,14 +1,16 @@
-/// The hot loops of the spectral decompositions, on one thread and in double alone: float matrices are converted.
+/// Eigen's decompositions of square matrices, on one thread and in double alone: float matrices are converted.
+///
+/// Compiled for the baseline instruction set only: they take GCC a minute and a half, and AVX2 makes those of 200 rows
+/// and fewer no more than 1.5 times as fast.
 #pragma once
 
-#include "linalg/kernels.hpp"
 #include "nearlinear/core/views.hpp"
 
 namespace nearlinear::linalg {
 
 /// Square matrices are n x n, stored by columns without gaps, finite, and zero or scaled to a largest entry between 1/2
 /// and 1. All but jacobi_row allocate.
-struct SpectralKernels {
+struct DecompositionKernels {
   /// Eigenvalues, ascending, of the symmetric matrix in the lower triangle of `a`; eigenvectors replace it if they are
   /// wanted. Returns whether the iteration converged.
   bool (*symmetric_eigen)(Index n, double* a, double* values, bool wants_vectors);
@@ -29,6 +31,7 @@ struct SpectralKernels {
   void (*jacobi_finish)(Index n, double* a, double* s, double* v);
 };
 
-extern const SpectralKernels spectral_kernels;  // one per instruction set: code reaches it through kernels() alone
+/// Named like the tables of core/dispatch.hpp, whose rules hold here.
+extern "C" const DecompositionKernels nearlinear_decompositions_base;
 
 }  // namespace nearlinear::linalg

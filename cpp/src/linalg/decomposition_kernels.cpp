@@ -1,6 +1,6 @@
-// Compiled once per instruction set; see core/dispatch.hpp for the rules. Eigen decomposes; what its divide and conquer
+// Compiled for the baseline alone; see core/dispatch.hpp for the rules. Eigen decomposes; what its divide and conquer
 // returns is checked, because there are inputs on which it is not accurate.
-#include "linalg/spectral_kernels.hpp"
+#include "linalg/decomposition_kernels.hpp"
 
 #include <Eigen/Core>
 #include <Eigen/Eigenvalues>
@@ -124,7 +124,7 @@ void jacobi_finish(Index n, double* a, double* s, double* v) {
 
 }  // namespace
 
-const nearlinear::linalg::SpectralKernels nearlinear::linalg::spectral_kernels = {
+const nearlinear::linalg::DecompositionKernels nearlinear::linalg::nearlinear_decompositions_base = {
     .symmetric_eigen = symmetric_eigen,
     .singular_values = singular_values,
     .divide_and_conquer_svd = divide_and_conquer_svd,
