@@ -200,6 +200,18 @@ TEST("CholeskyQR2 is used while it is safe, and no longer") {
   CHECK(used(1e14L) == QrMethod::householder);
 }
 
+TEST("CholeskyQR2 is not used where a pivot has lost its digits, although the factorisation succeeds") {
+  const auto used = [](double epsilon) {  // of Laeuchli's matrix: 1 + epsilon^2 has to keep epsilon
+    Matrix<double> A(40, 2), Q(40, 2), R(2, 2);
+    for (Index i = 0; i < 40; ++i)
+      for (Index j = 0; j < 2; ++j) A(i, j) = i == 0 ? 1 : i == j + 1 ? epsilon : 0;
+    check_thin(A, QrMethod::cholesky);
+    return qr_thin<double>(std::as_const(A).view(), Q.view(), R.view(), QrMethod::cholesky);
+  };
+  CHECK(used(1e-6) == QrMethod::cholesky);
+  CHECK(used(2e-8) == QrMethod::householder);
+}
+
 TEST("TSQR is used for matrices that are tall enough, and merges its groups") {
   const auto method_for = [](Index n, Index d) {
     Matrix<double> R(d, d);
