@@ -76,15 +76,32 @@ void transform_16(T* x) {
 /// The remaining stages of x, `size` elements side by side, of which runs of `done` elements are transformed.
 template <class T>
 void continue_transform(T* x, Index size, Index done) {
-  for (; 4 * done <= size; done *= 4)
-    for (Index begin = 0; begin < size; begin += 4 * done) transform_runs<4>(x + begin, done);
-  if (done < size) transform_runs<2>(x, done);
+  const auto transform_all = [&](auto radix) {
+    for (Index begin = 0; begin < size; begin += radix * done) transform_runs<radix>(x + begin, done);
+    done *= radix;
+  };
+  using std::integral_constant;
+  for (Index rest = size / done; rest > 1; rest = size / done) {
+    if (rest == 2)
+      transform_all(integral_constant<int, 2>());
+    else if (rest == 4 || rest == 16)
+      transform_all(integral_constant<int, 4>());
+    else
+      transform_all(integral_constant<int, 8>());
+  }
 }
 
-/// x <- (H_rows (x) I_cols) x, x of rows * cols elements side by side.
+/// x <- (H_rows (x) I_cols) x, x of rows * cols elements side by side. What exceeds the first-level cache is
+/// transformed in parts, and these in parts, each while it is in the smallest cache that holds it.
 template <class T>
 void transform_contiguous(T* x, Index rows, Index cols) {
+  constexpr Index nearest = (Index{28} << 10) / Index{sizeof(T)};
   const Index size = rows * cols;
+  if (size > nearest && rows >= 8) {
+    const Index part = size / 8;
+    for (Index p = 0; p < 8; ++p) transform_contiguous(x + p * part, rows / 8, cols);
+    return transform_runs<8>(x, part);
+  }
   if (cols > 1 || rows < 16) return continue_transform(x, size, cols);
   for (Index begin = 0; begin < size; begin += 16) transform_16(x + begin);
   continue_transform(x, size, Index{16});
