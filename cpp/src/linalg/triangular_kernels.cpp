@@ -30,9 +30,11 @@ class Panels {
         for (Index r = 0; r < tile_rows; ++r)
           panel[j * tile_rows + r] =
               r < count ? matrix.data[(i + r) * matrix.row_stride + j * matrix.col_stride] : T{0};
-      for (Index r = 0; r < count; ++r)
-        for (Index q = 0; q <= r; ++q)
-          diagonal_[(i + r) * tile_rows + q] = matrix.data[(i + r) * matrix.row_stride + (i + q) * matrix.col_stride];
+      for (Index q = 0; q < count; ++q)
+        for (Index r = q; r < count; ++r) {
+          const T entry = matrix.data[(i + r) * matrix.row_stride + (i + q) * matrix.col_stride];
+          diagonal_[(i + q) * tile_rows + r] = r == q ? entry : -entry;
+        }
     }
   }
 
@@ -43,31 +45,71 @@ class Panels {
  private:
   Index n_;
   Buffer<T> rows_;      // left of the tiles on the diagonal
-  Buffer<T> diagonal_;  // the tiles on the diagonal, row by row
+  Buffer<T> diagonal_;  // the tiles on the diagonal, column by column, negative below the pivots
 };
+
+/// Rows i, i + 1, ..., i + rows - 1 of X: their part of B less what rows before them make of it, and then, in registers
+/// still, the solution with the tile on the diagonal. Every row is subtracted from all below it as soon as it is known:
+/// to gather for one row at a time would be a single chain of additions.
+template <class T, int rows, int vectors>
+void solve_rows(const Panels<T>& m, Index i, T* x) {
+  constexpr Index wide = vectors * width<T>;
+  Packet<T> sum[rows][vectors];
+#pragma GCC unroll 8
+  for (int r = 0; r < rows; ++r)
+#pragma GCC unroll 4
+    for (int v = 0; v < vectors; ++v) sum[r][v] = ei::pset1<Packet<T>>(T{0});
+  const T* a = m.rows(i);
+  for (const T* known = x; known < x + i * wide; known += wide, a += tile_rows) {
+    Packet<T> row_of_x[vectors];
+#pragma GCC unroll 4
+    for (int v = 0; v < vectors; ++v) row_of_x[v] = ei::pload<Packet<T>>(known + v * width<T>);
+#pragma GCC unroll 8
+    for (int r = 0; r < rows; ++r) {
+      const Packet<T> entry = ei::pset1<Packet<T>>(a[r]);
+#pragma GCC unroll 4
+      for (int v = 0; v < vectors; ++v) sum[r][v] = ei::pmadd(entry, row_of_x[v], sum[r][v]);
+    }
+  }
+  T* const solved = x + i * wide;
+#pragma GCC unroll 8
+  for (int r = 0; r < rows; ++r)
+#pragma GCC unroll 4
+    for (int v = 0; v < vectors; ++v)
+      sum[r][v] = ei::psub(ei::pload<Packet<T>>(solved + r * wide + v * width<T>), sum[r][v]);
+#pragma GCC unroll 8
+  for (int q = 0; q < rows; ++q) {
+    const T* const column = m.diagonal(i) + q * tile_rows;
+    const Packet<T> pivot = ei::pset1<Packet<T>>(column[q]);
+#pragma GCC unroll 4
+    for (int v = 0; v < vectors; ++v) {
+      sum[q][v] = ei::pdiv(sum[q][v], pivot);
+      ei::pstore(solved + q * wide + v * width<T>, sum[q][v]);
+    }
+#pragma GCC unroll 8
+    for (int r = q + 1; r < rows; ++r) {
+      const Packet<T> entry = ei::pset1<Packet<T>>(column[r]);
+#pragma GCC unroll 4
+      for (int v = 0; v < vectors; ++v) sum[r][v] = ei::pmadd(entry, sum[q][v], sum[r][v]);
+    }
+  }
+}
+
+/// The last rows, which are not enough for a tile.
+template <class T, int vectors, int rows = tile_rows - 1>
+void solve_last_rows(const Panels<T>& m, Index count, T* x) {
+  if constexpr (rows > 0) {
+    if (count < rows) return solve_last_rows<T, vectors, rows - 1>(m, count, x);
+    solve_rows<T, rows, vectors>(m, m.size() - rows, x);
+  }
+}
 
 /// X <- M^{-1} X for a panel of whole vectors.
 template <class T, int vectors>
 void solve_panel(const Panels<T>& m, T* x) {
-  constexpr Index wide = vectors * width<T>;
-  const Target<T> target{x, wide, Part::all};
-  for (Index i = 0; i < m.size(); i += tile_rows) {
-    const Index count = std::min<Index>(tile_rows, m.size() - i);
-    multiply_tile<T, vectors>(i, m.rows(i), 1, tile_rows, x, T{-1}, target, i, 0, count, wide);
-    for (Index r = 0; r < count; ++r) {
-      const T* const row = m.diagonal(i + r);
-      T* const solved = x + (i + r) * wide;
-      Packet<T> sum[vectors];
-      for (int v = 0; v < vectors; ++v) sum[v] = ei::pload<Packet<T>>(solved + v * width<T>);
-      for (Index q = 0; q < r; ++q) {
-        const Packet<T> entry = ei::pset1<Packet<T>>(-row[q]);
-        for (int v = 0; v < vectors; ++v)
-          sum[v] = ei::pmadd(entry, ei::pload<Packet<T>>(x + (i + q) * wide + v * width<T>), sum[v]);
-      }
-      const Packet<T> pivot = ei::pset1<Packet<T>>(row[r]);
-      for (int v = 0; v < vectors; ++v) ei::pstore(solved + v * width<T>, ei::pdiv(sum[v], pivot));
-    }
-  }
+  Index i = 0;
+  for (; i + tile_rows <= m.size(); i += tile_rows) solve_rows<T, tile_rows, vectors>(m, i, x);
+  solve_last_rows<T, vectors>(m, m.size() - i, x);
 }
 
 template <class T, int vectors = tile_vectors>
@@ -90,17 +132,35 @@ struct Columns {
 
   void load(T* panel) const {
     if (row == 1 && count == wide) return transpose<true>(panel);
+    if (col == 1 && count == wide) return copy(b, row, panel, wide);
     for (Index i = 0; i < size; ++i)
       for (Index c = 0; c < wide; ++c) panel[i * wide + c] = c < count ? b[i * row + c * col] : T{0};
   }
 
+  /// Has the columns that follow fetched. Side by side in memory they are a short part of every row, which no
+  /// prefetcher of hardware foresees.
+  void prefetch_next() const {
+    if (col != 1) return;
+    for (Index i = 0; i < size; ++i) {
+      ei::prefetch(b + i * row + wide);
+      ei::prefetch(b + i * row + 2 * wide - 1);
+    }
+  }
+
   void store(T* panel) const {
     if (row == 1 && count == wide) return transpose<false>(panel);
+    if (col == 1 && count == wide) return copy(panel, wide, b, row);
     for (Index i = 0; i < size; ++i)
       for (Index c = 0; c < count; ++c) b[i * row + c * col] = panel[i * wide + c];
   }
 
  private:
+  void copy(const T* from, Index from_row, T* to, Index to_row) const {
+    for (Index i = 0; i < size; ++i)
+      for (Index c = 0; c < wide; c += width<T>)
+        ei::pstoreu(to + i * to_row + c, ei::ploadu<Packet<T>>(from + i * from_row + c));
+  }
+
   template <bool to_panel>
   void transpose(T* panel) const {
     Index i = 0;
@@ -140,6 +200,7 @@ void solve(bool from_right, Operand<T> m, bool is_lower, Index rows, Index cols,
     const Index row = from_right ? 1 : row_stride, col = from_right ? row_stride : 1;
     const Columns<T> columns{b + first * col, row, col, n, std::min<Index>(tile_cols<T>, count - first), wide};
     columns.load(panel.data());
+    if (first + 2 * wide <= count) columns.prefetch_next();
     if (backwards) reverse(n, wide, panel.data());
     solve_panel<T>(wide / width<T>, panels, panel.data());
     if (backwards) reverse(n, wide, panel.data());
