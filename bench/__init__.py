@@ -21,7 +21,8 @@ ROOMS = (
     "linalg.randomized_svd",
     "linalg.top_k",
     "linalg.triangular_solve",
-    "sparse",
+    "sparse.matmul",
+    "sparse.top_k",
 )
 
 

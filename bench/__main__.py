@@ -85,7 +85,7 @@ def _run(room: harness.Room, threads: Sequence[int], quick: bool) -> Report:
 
 def _command(room: harness.Room, threads: Sequence[int], quick: bool) -> str:
     """Return what reproduces the figures, without the paths of this machine."""
-    needs_folder = room.name == "sparse" and os.environ.get(FURTHER_DATA)
+    needs_folder = room.name == "sparse.matmul" and os.environ.get(FURTHER_DATA)
     words = [f"{FURTHER_DATA}=<folder>"] if needs_folder else []
     words += ["python -m bench", room.name, *(["--quick"] if quick else []), "--threads", ",".join(map(str, threads))]
     return " ".join(words)

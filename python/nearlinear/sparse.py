@@ -1,13 +1,32 @@
 """Products of sparse matrices."""
 
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import scipy.sparse
 
 from nearlinear import _core, _inputs, _progress
 
-__all__ = ["matmul"]
+__all__ = ["MatmulEstimate", "estimate", "matmul", "matmul_nnz"]
+
+
+class MatmulEstimate(NamedTuple):
+    """
+    What `estimate` returns.
+
+    Attributes
+    ----------
+    products : int
+        Number of scalar products, which the time of `matmul` goes with.
+    nnz : int
+        Bound on the number of entries of the product: no row has more of them than columns or scalar products.
+    bytes : int
+        What a product of so many entries takes, with the types that the operands have.
+    """
+
+    products: int
+    nnz: int
+    bytes: int
 
 
 def matmul(
@@ -15,7 +34,11 @@ def matmul(
     B: Any,
     *,
     accumulator: Literal["auto", "dense", "hash"] = "auto",
+    prune_zeros: bool = False,
+    threshold: float | None = None,
+    top_k: int | None = None,
     n_threads: int | None = None,
+    max_bytes: int | None = None,
     callback: _inputs.Callback | None = None,
     verbose: _progress.Verbose = False,
 ) -> Any:
@@ -36,8 +59,18 @@ def matmul(
         What a row's products are summed in: one sum per column of `B`, which is fast, or a hash table, which takes
         memory in proportion to the row alone. "auto" takes the dense one unless it is large (16 MiB over all threads)
         and large beside the operands (a quarter of their memory). The choice changes no entry.
+    prune_zeros : bool, default False
+        Drop entries that are zero, as SciPy's product does.
+    threshold : float, optional
+        Drop entries with :math:`|C_{ij}|` below it; NaN stays. Rounded to the type of the result.
+    top_k : int, optional
+        Of every row, keep the largest entries (not the largest in absolute value), this many; of equal ones those of
+        the first columns. NaN counts as infinite. What is dropped, by any of the three, never takes memory.
     n_threads : int, optional
         Upper limit on the number of threads. By default `nearlinear.get_num_threads`.
+    max_bytes : int, optional
+        Refuse a product that may take more, by the bound of `estimate`, in which a row has `top_k` entries at most.
+        Nothing is computed then.
     callback : callable, optional
         Called as ``callback(fraction_done)`` every 50 ms or so; returning True stops the computation.
     verbose : bool or "progress", default False
@@ -49,18 +82,19 @@ def matmul(
         An array if one of the operands is, in canonical format. float32 if both operands are, else float64. Its
         indices are 32 bits wide if those of both operands are and it has fewer than :math:`2^{31}` entries. It has an
         entry wherever some :math:`A_{ik}` and :math:`B_{kj}` are both stored, even when their sum is zero
-        (``C.eliminate_zeros()`` drops those; SciPy's own product never stores them). It is equal to the last bit for
+        (with `prune_zeros` it has not; SciPy's own product never stores them). It is equal to the last bit for
         every number of threads, instruction set and accumulator, but for the sign of zeros.
 
     Raises
     ------
     ValueError
         If the shapes do not match, an operand does not have two dimensions, or an operand is no valid matrix: indptr
-        that does not begin with 0 or decreases, or an index out of range, which SciPy does not always notice.
+        that does not begin with 0 or decreases, or an index out of range, which SciPy does not always notice; or if
+        `threshold` is negative or not finite, or `top_k` or `max_bytes` below 1.
     TypeError
         If an operand is not sparse, or is complex or not numeric.
     MemoryError
-        If there is no memory for the result; the message states the size.
+        If there is no memory for the result, or it may take more than `max_bytes`; the message states the size.
     Interrupted
         If `callback` returned True.
 
@@ -92,18 +126,127 @@ def matmul(
     array([[ 8.,  3.],
            [20.,  0.]])
     """
-    a = _inputs.check_sparse("A", A, function="matmul")
-    b = a if B is A else _inputs.check_sparse("B", B, function="matmul")
-    data = np.result_type(a.data, b.data)
-    index = np.result_type(a.indices, b.indices)
-    a, b = a.astype(data, index), b.astype(data, index)
+    a, b = _operands(A, B, "matmul")
     choice = _core.Accumulator[_inputs.check_choice("accumulator", accumulator, ("auto", "dense", "hash"))]
+    selection = _selection(prune_zeros, threshold, top_k)
+    limit = 0 if max_bytes is None else _inputs.check_int("max_bytes", max_bytes, minimum=1)
     threads = _inputs.check_n_threads(n_threads)
     with _progress.watch("matmul", callback, verbose) as keep_going:
-        parts = _core.matmul(*a, *b, accumulator=choice, n_threads=threads, callback=keep_going)
+        parts = _core.matmul(
+            *a, *b, accumulator=choice, **selection, max_bytes=limit, n_threads=threads, callback=keep_going
+        )
 
     is_array = isinstance(A, scipy.sparse.sparray) or isinstance(B, scipy.sparse.sparray)
     kind = scipy.sparse.csr_array if is_array else scipy.sparse.csr_matrix
     product = kind(parts, shape=(a.shape[0], b.shape[1]))
     product.has_canonical_format = True  # or SciPy looks at every entry to find out
     return product
+
+
+def estimate(A: Any, B: Any, *, n_threads: int | None = None) -> MatmulEstimate:
+    r"""
+    What the product of two sparse matrices will take, at the cost of a look at `A`.
+
+    Counts :math:`f = \sum_{(i, k) \in A} \mathrm{nnz}(B_{k:})`, the scalar products, and bounds the number of entries
+    of :math:`C = A B` by :math:`\sum_i \min(f_i, m)`.
+
+    Parameters
+    ----------
+    A, B
+        As for `matmul`, of shapes (n, k) and (k, m).
+    n_threads : int, optional
+        Upper limit on the number of threads. By default `nearlinear.get_num_threads`.
+
+    Returns
+    -------
+    MatmulEstimate
+        Named tuple of `products`, `nnz` and `bytes`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `matmul`.
+    OverflowError
+        If there are :math:`2^{63}` scalar products or more.
+
+    See Also
+    --------
+    matmul_nnz : The number of entries itself.
+
+    Examples
+    --------
+    >>> import nearlinear as nl
+    >>> import scipy.sparse as sp
+    >>> A = sp.csr_array([[1.0, 2.0], [0.0, 5.0]])
+    >>> nl.sparse.estimate(A, A)
+    MatmulEstimate(products=4, nnz=3, bytes=48)
+    """
+    a, b = _operands(A, B, "estimate_matmul")
+    return MatmulEstimate(*_core.estimate_matmul(*a, *b, n_threads=_inputs.check_n_threads(n_threads)))
+
+
+def matmul_nnz(
+    A: Any,
+    B: Any,
+    *,
+    prune_zeros: bool = False,
+    threshold: float | None = None,
+    top_k: int | None = None,
+    n_threads: int | None = None,
+    callback: _inputs.Callback | None = None,
+    verbose: _progress.Verbose = False,
+) -> int:
+    """
+    Return how many entries the product of two sparse matrices has.
+
+    The product is computed row by row and stored nowhere, in the time of `matmul`.
+
+    Parameters
+    ----------
+    A, B, prune_zeros, threshold, top_k, n_threads, callback, verbose
+        As for `matmul`.
+
+    Returns
+    -------
+    int
+        ``matmul(A, B, ...).nnz``.
+
+    Raises
+    ------
+    ValueError, TypeError, Interrupted
+        As `matmul`.
+
+    See Also
+    --------
+    estimate : A bound, in much less time.
+
+    Examples
+    --------
+    >>> import nearlinear as nl
+    >>> import scipy.sparse as sp
+    >>> A = sp.csr_array([[1.0, 2.0], [0.0, 5.0]])
+    >>> nl.sparse.matmul_nnz(A, A)
+    3
+    """
+    a, b = _operands(A, B, "matmul_nnz")
+    selection = _selection(prune_zeros, threshold, top_k)
+    threads = _inputs.check_n_threads(n_threads)
+    with _progress.watch("matmul_nnz", callback, verbose) as keep_going:
+        return int(_core.matmul_nnz(*a, *b, **selection, n_threads=threads, callback=keep_going))
+
+
+def _operands(A: Any, B: Any, function: str) -> tuple[_inputs.Csr, _inputs.Csr]:
+    a = _inputs.check_sparse("A", A, function=function)
+    b = a if B is A else _inputs.check_sparse("B", B, function=function)
+    data = np.result_type(a.data, b.data)
+    index = np.result_type(a.indices, b.indices)
+    return a.astype(data, index), b.astype(data, index)
+
+
+def _selection(prune_zeros: bool, threshold: float | None, top_k: int | None) -> dict[str, Any]:
+    """Return the core's arguments, in which 0 stands for None."""
+    return {
+        "prune_zeros": bool(prune_zeros),
+        "threshold": 0.0 if threshold is None else _inputs.check_real("threshold", threshold),
+        "top_k": 0 if top_k is None else _inputs.check_int("top_k", top_k, minimum=1),
+    }

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
+import nearlinear as nl
 from tests.core.rooms import SPARSE_ARGUMENTS
 
 pytestmark = pytest.mark.parametrize("case", SPARSE_ARGUMENTS, ids=str)
@@ -120,7 +121,11 @@ def test_mismatched_shapes_are_both_shown(case):
 def test_nan_and_inf_spread_through_stored_entries_only(case):
     matrix = case.good
     matrix.data[0] = np.nan
-    result = case.call(matrix).toarray()
+    result = case.call(matrix)
+    if not sp.issparse(result):
+        assert result == case.call(case.good)  # a count, which values have no part in
+        return
+    result = result.toarray()
     assert np.isnan(result[0, 0])
     assert np.isfinite(np.delete(result.ravel(), 0)).all()
 
@@ -140,7 +145,12 @@ LAYOUTS = {
 def test_layout_does_not_matter(case, layout):
     matrix = case.good
     matrix.data, matrix.indices, matrix.indptr = LAYOUTS[layout](matrix)
-    np.testing.assert_array_equal(case.call(matrix).toarray(), case.call(case.good).toarray())
+    result, expected = case.call(matrix), case.call(case.good)
+    if sp.issparse(expected):
+        result, expected = result.toarray(), expected.toarray()
+    if isinstance(expected, nl.sparse.MatmulEstimate):  # wider indices take more memory
+        result, expected = result[:2], expected[:2]
+    np.testing.assert_array_equal(result, expected)
 
 
 def test_input_is_never_written(case):

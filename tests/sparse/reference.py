@@ -31,6 +31,24 @@ def matmul(A, B):
     )
 
 
+def select(matrix, *, prune_zeros=False, threshold=None, top_k=None):
+    """Return a canonical matrix without the entries that matmul drops."""
+    kept = np.zeros(matrix.nnz, bool)
+    for i in range(matrix.shape[0]):
+        places = [
+            e
+            for e in range(matrix.indptr[i], matrix.indptr[i + 1])
+            if not (prune_zeros and matrix.data[e] == 0)
+            and not (threshold is not None and abs(matrix.data[e]) < matrix.dtype.type(threshold))
+        ]
+        if top_k is not None:
+            values = {e: np.inf if np.isnan(matrix.data[e]) else matrix.data[e] for e in places}
+            places = sorted(places, key=lambda e: (-values[e], e))[:top_k]
+        kept[places] = True
+    counts = np.concatenate([[0], np.cumsum(kept)]).astype(matrix.indptr.dtype)
+    return scipy.sparse.csr_array((matrix.data[kept], matrix.indices[kept], counts[matrix.indptr]), shape=matrix.shape)
+
+
 def row_of(matrix, i):
     row = {}
     for e in range(matrix.indptr[i], matrix.indptr[i + 1]):

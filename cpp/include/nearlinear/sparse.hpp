@@ -45,6 +45,22 @@ enum class Accumulator {
 
 struct MatmulOptions {
   Accumulator accumulator = Accumulator::automatic;
+
+  // Entries that are dropped row by row, before they take memory: what is left is C, not the product.
+  bool prune_zeros = false;  ///< Entries equal to zero are dropped.
+  double threshold = 0;      ///< Entries with |C_ij| < threshold are dropped; NaN stays. Rounded to T.
+  Index top_k = 0;           ///< Of every row the largest ones stay, of equals those of the first columns; 0: all.
+
+  /// More than these bytes for C, as estimate_matmul() bounds them, are refused before anything is computed; 0: none
+  /// are. With top_k, a row counts as top_k entries at most.
+  Index max_bytes = 0;
+};
+
+/// What a product will take.
+struct MatmulEstimate {
+  Index products = 0;  ///< Scalar products, f.
+  Index nnz = 0;       ///< Bound on the number of entries: the sum over all rows of min(f_i, m).
+  Index bytes = 0;     ///< What a CsrMatrix of so many entries takes.
 };
 
 /// Product of two sparse matrices.
@@ -61,8 +77,8 @@ struct MatmulOptions {
 ///   about 2 MB and a dense accumulator of m (sizeof(T) + 1) bytes or a hash table of the largest row. Address space,
 ///   not memory, is reserved for f entries; where the system refuses even that, the product is computed twice.
 /// - Throws std::invalid_argument when the shapes do not match or require_valid_csr refuses an operand,
-///   std::overflow_error when C has more entries than I can count, out_of_memory, and `interrupted` when
-///   run.keep_going answers false.
+///   when an option is out of range, std::overflow_error when C has more entries than I can count, out_of_memory, also
+///   for more than options.max_bytes, and `interrupted` when run.keep_going answers false.
 ///
 /// Row-wise products merged by hashing, with work cut into tokens of equal numbers of scalar products: K. Shivdikar,
 /// "SMASH: Sparse Matrix Atomic Scratchpad Hashing", Northeastern University, 2021. On a CPU each row has one owner, so
@@ -85,7 +101,16 @@ template <class T, class I>
 CsrMatrix<T, I> matmul(const CsrView<T, I>& A, const CsrView<T, I>& B, const MatmulOptions& options = {},
                        const RunOptions& run = {});
 
-/// The same for 32-bit indices, but a product of more than 2^31 - 1 entries comes with 64-bit indices.
+/// Counts the scalar products of A B, which takes time in proportion to nnz(A). Errors as matmul's.
+template <class T, class I>
+MatmulEstimate estimate_matmul(const CsrView<T, I>& A, const CsrView<T, I>& B, const RunOptions& run = {});
+
+/// The number of entries of A B, exactly and without storing it; takes the time of the product. Errors as matmul's.
+template <class T, class I>
+Index matmul_nnz(const CsrView<T, I>& A, const CsrView<T, I>& B, const MatmulOptions& options = {},
+                 const RunOptions& run = {});
+
+/// matmul for 32-bit indices, but a product of more than 2^31 - 1 entries comes with 64-bit indices.
 template <class T>
 using CsrMatrixOfAnySize = std::variant<CsrMatrix<T, std::int32_t>, CsrMatrix<T, std::int64_t>>;
 

@@ -8,6 +8,7 @@
 #include "core/arithmetic.hpp"
 #include "linalg/kernels.hpp"
 #include "linalg/product_kernels.hpp"
+#include "linalg/rates.hpp"
 #include "nearlinear/core.hpp"
 
 namespace nearlinear::linalg {
@@ -70,6 +71,9 @@ class Steps {
   /// take more than a few milliseconds.
   void run(Index count, double operations, const std::function<void(Index)>& body);
 
+  /// On which the whole of the call is worth being computed.
+  [[nodiscard]] int threads() const { return threads_at(product_rate, n_threads_, operations_); }
+
  private:
   Monitor monitor_;
   int n_threads_;
@@ -85,11 +89,14 @@ template <class T>
   return {matrix.data() + row * matrix.row_stride() + col, rows, cols, matrix.row_stride()};
 }
 
-/// Equal parts of `size` rows or columns, their number depending on `size` alone: four for few threads, and not above
-/// 512, so that four packed parts stay in the second-level cache.
+/// Equal parts of `size` rows or columns. As many as there are threads or more, but no more than need be: to pack a
+/// part costs as much as 30 of its rows. An entry is summed alike whatever part it is in, so that their number leaves
+/// all bits as they are; but no part may be a single row, which is multiplied otherwise.
 struct Cut {
   Index size;
-  Index count = std::max(ceil_divide(size, 512), std::min(Index{4}, ceil_divide(size, 128)));
+  int threads;
+  Index count =
+      std::max(ceil_divide(size, threads == 1 ? 1024 : 512), std::min<Index>(threads, ceil_divide(size, 128)));
 
   [[nodiscard]] Index begin(Index part) const { return part * size / count; }
   [[nodiscard]] Index length(Index part) const { return begin(part + 1) - begin(part); }

@@ -1,4 +1,5 @@
-// Sparse product in one phase: cut into tokens, sum each row in its accumulator, assemble in order.
+// Sparse product in one phase: cut into tokens, sum each row in its accumulator, drop what is not wanted, assemble in
+// order.
 #include <algorithm>
 #include <limits>
 #include <vector>
@@ -8,6 +9,7 @@
 #include "sparse/accumulators.hpp"
 #include "sparse/assembly.hpp"
 #include "sparse/kernels.hpp"
+#include "sparse/selection.hpp"
 #include "sparse/tokens.hpp"
 
 namespace nearlinear {
@@ -49,69 +51,137 @@ struct WideProduct {
   Array<T> data;
 };
 
+/// The kernels at work on all tokens of a product.
 template <class T, class I>
-WideProduct<T, I> multiply(const CsrView<T, I>& A, const CsrView<T, I>& B, Accumulator choice, int n_threads,
-                           Monitor& monitor) {
-  monitor.enter_stage(0.05, 0.1);
-  const Tokens tokens = sparse::cut_tokens(A, B, n_threads, monitor);
-  const auto count = static_cast<Index>(tokens.list.size());
-  const int threads = static_cast<int>(std::clamp<Index>(count, 1, tokens.threads));
-  const bool dense =
-      choice == Accumulator::dense || (choice == Accumulator::automatic && dense_is_affordable(A, B, threads));
+class Multiplication {
+ public:
+  Multiplication(const CsrView<T, I>& A, const CsrView<T, I>& B, const MatmulOptions& options, int n_threads,
+                 Monitor& monitor)
+      : A_(A),
+        B_(B),
+        selection_{options.prune_zeros, options.threshold, options.top_k},
+        monitor_(monitor),
+        tokens_((monitor.enter_stage(0.05, 0.1), sparse::cut_tokens(A, B, n_threads, options.top_k == 0, monitor))),
+        threads_(static_cast<int>(std::clamp<Index>(std::ssize(tokens_.list), 1, tokens_.threads))),
+        dense_(options.accumulator == Accumulator::dense ||
+               (options.accumulator == Accumulator::automatic && dense_is_affordable(A, B, threads_))),
+        workers_(static_cast<std::size_t>(threads_)),
+        assembly_(tokens_.list, A.rows, threads_) {}
 
-  const sparse::Operands<T, I> operands{A.indptr.data(), A.indices.data(), A.data.data(),
-                                        B.indptr.data(), B.indices.data(), B.data.data()};
-  const auto& kernels = kernels_for<T, I>();
-  std::vector<sparse::DenseMemory<T>> dense_memory(static_cast<std::size_t>(threads));
-  std::vector<sparse::HashMemory<T, I>> hash_memory(static_cast<std::size_t>(threads));
-  Assembly<T, I> assembly(tokens.list, A.rows, threads);
+  WideProduct<T, I> product() {
+    if (assembly_.reserve(tokens_.capacity)) {
+      compute_all(0.1, 1);
+    } else {
+      compute_all(0.1, 0.55);
+      assembly_.allocate_exactly();
+      compute_all(0.55, 1);
+    }
+    parallel_for(threads_, threads_, monitor_, [&](Index worker) { assembly_.place_rest(static_cast<int>(worker)); });
+    return {assembly_.take_row_ends(), assembly_.take_indices(), assembly_.take_data()};
+  }
 
-  const auto compute_all = [&] {
+  Index count() {
+    compute_all(0.1, 1);
+    return assembly_.nnz();
+  }
+
+ private:
+  struct Worker {
+    sparse::DenseMemory<T> dense = {};
+    sparse::HashMemory<T, I> hash = {};
+    std::vector<Index> places = {};
+  };
+
+  void compute_all(double begin, double end) {
+    monitor_.enter_stage(begin, end);
+    const auto count = std::ssize(tokens_.list);
     Monitor unwatched{KeepGoing{}};  // polled below: what stops one worker must not leave another waiting for it
-    parallel_for_workers(count, threads, unwatched, [&](Index t, int worker) {
+    parallel_for_workers(count, threads_, unwatched, [&](Index t, int worker) {
       try {
-        if (worker == 0) monitor.poll(static_cast<double>(t) / static_cast<double>(count));
-        const Token& token = tokens.list[static_cast<std::size_t>(t)];
-        const auto place = assembly.begin(t, worker);
-        const auto w = static_cast<std::size_t>(worker);
-        const Index entries =
-            dense ? kernels.multiply_dense(operands, token, dense_memory[w].accumulator(B.cols), place.indices,
-                                           place.data, place.row_sizes)
-                  : kernels.multiply_hash(operands, token, hash_memory[w].accumulator(token.largest_row), place.indices,
-                                          place.data, place.row_sizes);
-        assembly.finish(t, worker, entries);
+        if (worker == 0) monitor_.poll(static_cast<double>(t) / static_cast<double>(count));
+        compute(t, worker);
       } catch (...) {
-        assembly.abandon();
+        assembly_.abandon();
         throw;
       }
     });
-  };
-
-  if (assembly.reserve(tokens.capacity)) {
-    monitor.enter_stage(0.1, 1);
-    compute_all();
-  } else {
-    monitor.enter_stage(0.1, 0.55);
-    compute_all();
-    assembly.allocate_exactly();
-    monitor.enter_stage(0.55, 1);
-    compute_all();
   }
-  parallel_for(threads, threads, monitor, [&](Index worker) { assembly.place_rest(static_cast<int>(worker)); });
-  return {assembly.take_row_ends(), assembly.take_indices(), assembly.take_data()};
+
+  void compute(Index t, int worker) {
+    const Token& token = tokens_.list[static_cast<std::size_t>(t)];
+    Worker& mine = workers_[static_cast<std::size_t>(worker)];
+    const auto place = assembly_.begin(t, worker);
+    const auto& kernels = kernels_for<T, I>();
+    const sparse::Operands<T, I> operands{A_.indptr.data(), A_.indices.data(), A_.data.data(),
+                                          B_.indptr.data(), B_.indices.data(), B_.data.data()};
+    Index entries = dense_ ? kernels.multiply_dense(operands, token, mine.dense.accumulator(B_.cols), place.indices,
+                                                    place.data, place.row_sizes)
+                           : kernels.multiply_hash(operands, token, mine.hash.accumulator(token.largest_row),
+                                                   place.indices, place.data, place.row_sizes);
+    if (!selection_.keeps_all())
+      entries = sparse::select_entries(selection_, token.row_end - token.row_begin, place.indices, place.data,
+                                       place.row_sizes, mine.places);
+    assembly_.finish(t, worker, entries);
+  }
+
+  const CsrView<T, I>& A_;
+  const CsrView<T, I>& B_;
+  sparse::Selection selection_;
+  Monitor& monitor_;
+  Tokens tokens_;
+  int threads_;
+  bool dense_;
+  std::vector<Worker> workers_;
+  Assembly<T, I> assembly_;
+};
+
+/// Calls body(A, B), with B's rows sorted and without duplicates, when the operands have been checked.
+template <class T, class I, class Body>
+auto with_checked_operands(const char* function, const CsrView<T, I>& A, const CsrView<T, I>& B, const RunOptions& run,
+                           const Body& body) {
+  const bool a_is_canonical = require_valid_csr(A, function, "A", run);
+  const bool b_is_canonical = same_memory(A, B) ? a_is_canonical : require_valid_csr(B, function, "B", run);
+  require(A.cols == B.rows, function, ": A is ", Shape{A.rows, A.cols}, " but B is ", Shape{B.rows, B.cols},
+          "; A must have as many columns as B has rows");
+  if (b_is_canonical) return body(A, B);
+  const CsrMatrix<T, I> canonical = sum_duplicates(B, run);
+  return body(A, canonical.view());
+}
+
+void require_valid_options(const char* function, const MatmulOptions& options) {
+  require(options.threshold >= 0 && options.threshold <= std::numeric_limits<double>::max(), function,
+          ": threshold is ", options.threshold, "; it must be finite and not negative");
+  require(options.top_k >= 0, function, ": top_k is ", options.top_k, "; it must not be negative");
+  require(options.max_bytes >= 0, function, ": max_bytes is ", options.max_bytes, "; it must not be negative");
+}
+
+/// Bytes of a CsrMatrix.
+template <class T, class I>
+Index bytes_of(Index rows, Index nnz) {
+  return checked_sum(checked_product(rows + 1, Index{sizeof(I)}), checked_product(nnz, Index{sizeof(T) + sizeof(I)}));
+}
+
+/// `most_per_row` is 0 where rows may be of any length.
+template <class T, class I>
+MatmulEstimate estimate(const CsrView<T, I>& A, const CsrView<T, I>& B, Index most_per_row, int n_threads,
+                        Monitor& monitor) {
+  const sparse::ProductCount count = sparse::count_products(A, B, most_per_row, n_threads, monitor);
+  return {count.products, count.nnz_bound, bytes_of<T, I>(A.rows, count.nnz_bound)};
 }
 
 template <class T, class I>
 WideProduct<T, I> checked_product_of(const CsrView<T, I>& A, const CsrView<T, I>& B, const MatmulOptions& options,
                                      const RunOptions& run) {
   Monitor monitor(run.keep_going);
-  const bool a_is_canonical = require_valid_csr(A, "matmul", "A", run);
-  const bool b_is_canonical = same_memory(A, B) ? a_is_canonical : require_valid_csr(B, "matmul", "B", run);
-  require(A.cols == B.rows, "matmul: A is ", Shape{A.rows, A.cols}, " but B is ", Shape{B.rows, B.cols},
-          "; A must have as many columns as B has rows");
-  if (b_is_canonical) return multiply(A, B, options.accumulator, run.n_threads, monitor);
-  const CsrMatrix<T, I> canonical = sum_duplicates(B, run);
-  return multiply(A, canonical.view(), options.accumulator, run.n_threads, monitor);
+  require_valid_options("matmul", options);
+  return with_checked_operands("matmul", A, B, run, [&](const CsrView<T, I>& a, const CsrView<T, I>& b) {
+    if (options.max_bytes > 0) {
+      const Index bytes = estimate(a, b, options.top_k, run.n_threads, monitor).bytes;
+      if (bytes > options.max_bytes)
+        throw out_of_memory(static_cast<std::size_t>(bytes), static_cast<std::size_t>(options.max_bytes));
+    }
+    return Multiplication<T, I>(a, b, options, run.n_threads, monitor).product();
+  });
 }
 
 template <class J, class I>
@@ -158,8 +228,28 @@ CsrMatrixOfAnySize<T> matmul_any_size(const CsrView<T, std::int32_t>& A, const C
   return with_index<std::int64_t>(A.rows, B.cols, std::move(product));
 }
 
-#define NEARLINEAR_INSTANTIATE(T, I) \
-  template CsrMatrix<T, I> matmul(const CsrView<T, I>&, const CsrView<T, I>&, const MatmulOptions&, const RunOptions&);
+template <class T, class I>
+MatmulEstimate estimate_matmul(const CsrView<T, I>& A, const CsrView<T, I>& B, const RunOptions& run) {
+  Monitor monitor(run.keep_going);
+  return with_checked_operands("estimate_matmul", A, B, run, [&](const CsrView<T, I>& a, const CsrView<T, I>& b) {
+    return estimate(a, b, 0, run.n_threads, monitor);
+  });
+}
+
+template <class T, class I>
+Index matmul_nnz(const CsrView<T, I>& A, const CsrView<T, I>& B, const MatmulOptions& options, const RunOptions& run) {
+  Monitor monitor(run.keep_going);
+  require_valid_options("matmul_nnz", options);
+  return with_checked_operands("matmul_nnz", A, B, run, [&](const CsrView<T, I>& a, const CsrView<T, I>& b) {
+    return Multiplication<T, I>(a, b, options, run.n_threads, monitor).count();
+  });
+}
+
+#define NEARLINEAR_INSTANTIATE(T, I)                                                                      \
+  template CsrMatrix<T, I> matmul(const CsrView<T, I>&, const CsrView<T, I>&, const MatmulOptions&,       \
+                                  const RunOptions&);                                                     \
+  template MatmulEstimate estimate_matmul(const CsrView<T, I>&, const CsrView<T, I>&, const RunOptions&); \
+  template Index matmul_nnz(const CsrView<T, I>&, const CsrView<T, I>&, const MatmulOptions&, const RunOptions&);
 NEARLINEAR_INSTANTIATE(float, std::int32_t)
 NEARLINEAR_INSTANTIATE(float, std::int64_t)
 NEARLINEAR_INSTANTIATE(double, std::int32_t)

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/arithmetic.hpp"
 #include "core/threads.hpp"
 #include "nearlinear/core/errors.hpp"
 
@@ -12,13 +13,23 @@ constexpr Index products_per_token = Index{1} << 14;  // some 50 us of work, and
 constexpr Index rows_per_token = Index{1} << 12;
 constexpr Index rows_per_chunk = Index{1} << 14;  // rows that are counted in one go
 
+template <class T, class I>
+Index products_of_row(const CsrView<T, I>& A, const CsrView<T, I>& B, Index row) {
+  const I* const indptr = A.indptr.data();
+  const I* const indices = A.indices.data();
+  const I* const b_indptr = B.indptr.data();
+  Index products = 0;
+  for (Index j = indptr[row]; j < indptr[row + 1]; ++j) {
+    const I k = indices[j];
+    products = checked_sum(products, b_indptr[k + 1] - b_indptr[k]);
+  }
+  return products;
+}
+
 /// Tokens of the rows [row_begin, row_end), all columns.
 template <class T, class I>
 std::vector<Token> tokens_of_rows(const CsrView<T, I>& A, const CsrView<T, I>& B, Index row_begin, Index row_end) {
   std::vector<Token> tokens;
-  const I* const indptr = A.indptr.data();
-  const I* const indices = A.indices.data();
-  const I* const b_indptr = B.indptr.data();
   Token token{.row_begin = row_begin, .col_end = B.cols};
   const auto close = [&](Index row) {
     token.row_end = row;
@@ -26,11 +37,7 @@ std::vector<Token> tokens_of_rows(const CsrView<T, I>& A, const CsrView<T, I>& B
     token = {.row_begin = row, .col_end = B.cols};
   };
   for (Index row = row_begin; row < row_end; ++row) {
-    Index products = 0;
-    for (Index j = indptr[row]; j < indptr[row + 1]; ++j) {
-      const I k = indices[j];
-      products = checked_sum(products, b_indptr[k + 1] - b_indptr[k]);
-    }
+    const Index products = products_of_row(A, B, row);
     const bool full = checked_sum(token.products, products) > products_per_token && token.products > 0;
     if (full || row - token.row_begin == rows_per_token) close(row);
     const Index largest = std::min(products, B.cols);
@@ -59,8 +66,8 @@ void cut_columns(const Token& token, Index parts, std::vector<Token>& list) {
 }  // namespace
 
 template <class T, class I>
-Tokens cut_tokens(const CsrView<T, I>& A, const CsrView<T, I>& B, int n_threads, Monitor& monitor) {
-  const Index chunks = (A.rows + rows_per_chunk - 1) / rows_per_chunk;
+Tokens cut_tokens(const CsrView<T, I>& A, const CsrView<T, I>& B, int n_threads, bool may_cut_rows, Monitor& monitor) {
+  const Index chunks = ceil_divide(A.rows, rows_per_chunk);
   std::vector<std::vector<Token>> tokens_of_chunk(static_cast<std::size_t>(chunks));
   parallel_for(chunks, thread_count(n_threads, 2 * (A.nnz() + A.rows)), monitor, [&](Index chunk) {
     const Index begin = chunk * rows_per_chunk;
@@ -78,7 +85,7 @@ Tokens cut_tokens(const CsrView<T, I>& A, const CsrView<T, I>& B, int n_threads,
   const Index long_row = std::max(8 * products_per_token, tokens.products / (Index{8} * tokens.threads));
   for (const auto& chunk : tokens_of_chunk)
     for (const Token& token : chunk) {
-      if (tokens.threads > 1 && token.products > long_row && token.row_end - token.row_begin == 1)
+      if (may_cut_rows && tokens.threads > 1 && token.products > long_row && token.row_end - token.row_begin == 1)
         cut_columns(token, Index{4} * tokens.threads, tokens.list);
       else
         tokens.list.push_back(token);
@@ -87,9 +94,35 @@ Tokens cut_tokens(const CsrView<T, I>& A, const CsrView<T, I>& B, int n_threads,
   return tokens;
 }
 
-template Tokens cut_tokens(const CsrView<float, std::int32_t>&, const CsrView<float, std::int32_t>&, int, Monitor&);
-template Tokens cut_tokens(const CsrView<float, std::int64_t>&, const CsrView<float, std::int64_t>&, int, Monitor&);
-template Tokens cut_tokens(const CsrView<double, std::int32_t>&, const CsrView<double, std::int32_t>&, int, Monitor&);
-template Tokens cut_tokens(const CsrView<double, std::int64_t>&, const CsrView<double, std::int64_t>&, int, Monitor&);
+template <class T, class I>
+ProductCount count_products(const CsrView<T, I>& A, const CsrView<T, I>& B, Index most_per_row, int n_threads,
+                            Monitor& monitor) {
+  const Index most = most_per_row == 0 ? B.cols : std::min(B.cols, most_per_row);
+  std::vector<ProductCount> counts(static_cast<std::size_t>(ceil_divide(A.rows, rows_per_chunk)));
+  parallel_for(std::ssize(counts), thread_count(n_threads, 2 * (A.nnz() + A.rows)), monitor, [&](Index chunk) {
+    ProductCount& count = counts[static_cast<std::size_t>(chunk)];
+    const Index begin = chunk * rows_per_chunk;
+    for (Index row = begin; row < std::min(begin + rows_per_chunk, A.rows); ++row) {
+      const Index products = products_of_row(A, B, row);
+      count.products = checked_sum(count.products, products);
+      count.nnz_bound = checked_sum(count.nnz_bound, std::min(products, most));
+    }
+  });
+  ProductCount total;
+  for (const ProductCount& count : counts) {
+    total.products = checked_sum(total.products, count.products);
+    total.nnz_bound = checked_sum(total.nnz_bound, count.nnz_bound);
+  }
+  return total;
+}
+
+#define NEARLINEAR_INSTANTIATE(T, I)                                                           \
+  template Tokens cut_tokens(const CsrView<T, I>&, const CsrView<T, I>&, int, bool, Monitor&); \
+  template ProductCount count_products(const CsrView<T, I>&, const CsrView<T, I>&, Index, int, Monitor&);
+NEARLINEAR_INSTANTIATE(float, std::int32_t)
+NEARLINEAR_INSTANTIATE(float, std::int64_t)
+NEARLINEAR_INSTANTIATE(double, std::int32_t)
+NEARLINEAR_INSTANTIATE(double, std::int64_t)
+#undef NEARLINEAR_INSTANTIATE
 
 }  // namespace nearlinear::sparse

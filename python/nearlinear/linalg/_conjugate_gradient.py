@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nearlinear import _core, _inputs, _progress
 from nearlinear._results import Result
-from nearlinear.linalg._iterations import IterationState, check_guess, check_optional_real
+from nearlinear.linalg._iterations import IterationState, check_guess
 from nearlinear.linalg._operators import check_matrix, check_square
 
 __all__ = ["ConjugateGradientResult", "conjugate_gradient"]
@@ -152,7 +152,7 @@ def conjugate_gradient(
         return ask is not None and ask(IterationState(nit, np.array(norms) if several else norms[0]))
 
     threads = _inputs.check_n_threads(n_threads)
-    tolerance = check_optional_real("tol", tol)
+    tolerance = _inputs.check_optional_real("tol", tol)
     most = None if maxiter is None else _inputs.check_int("maxiter", maxiter, minimum=0)
     cols = rhs.shape[1] if several else 1
     with _progress.watch("conjugate_gradient", None, verbose) as keep_going:

@@ -34,19 +34,3 @@ def check_guess(
     if guess.shape != shape:
         raise ValueError(f"{name} has shape {guess.shape}; it must have shape {shape}")
     return np.array(guess, dtype=dtype, order="C")
-
-
-def check_real(name: str, value: float) -> float:
-    """Return a finite number that is not negative."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} is {value!r}; it must be a number") from None
-    if not 0 <= number < float("inf"):
-        raise ValueError(f"{name} is {number}; it must be finite and not negative")
-    return number
-
-
-def check_optional_real(name: str, value: float | None) -> float | None:
-    """Return None or a finite number that is not negative."""
-    return None if value is None else check_real(name, value)

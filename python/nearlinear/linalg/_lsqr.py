@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nearlinear import _core, _inputs, _progress
 from nearlinear._results import Result
-from nearlinear.linalg._iterations import IterationState, check_guess, check_optional_real, check_real
+from nearlinear.linalg._iterations import IterationState, check_guess
 from nearlinear.linalg._operators import check_matrix, check_square
 
 __all__ = ["LsqrResult", "lsqr"]
@@ -178,10 +178,10 @@ def lsqr(
             np.ascontiguousarray(rhs, dtype=dtype),
             x.reshape(n, 1),
             None if right is None else tuple(right),
-            check_real("damp", damp),
-            check_optional_real("atol", atol),
-            check_optional_real("btol", btol),
-            check_optional_real("conlim", conlim),
+            _inputs.check_real("damp", damp),
+            _inputs.check_optional_real("atol", atol),
+            _inputs.check_optional_real("btol", btol),
+            _inputs.check_optional_real("conlim", conlim),
             most,
             n_threads=threads,
             callback=keep_going,

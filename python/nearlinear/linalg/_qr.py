@@ -42,9 +42,9 @@ def qr(
         "reduced" returns Q and R, "r" only R, in half the time or less.
     method : {"automatic", "cholesky", "tall_skinny", "householder"}, default "automatic"
         "householder": blocked Householder reflections of the whole matrix. "tall_skinny": reflections of blocks of
-        rows, merged in a tree [1]_; without Q, and where A has rows for two blocks of max(2 d, 65536 / d). "cholesky": CholeskyQR2 [2]_, where A is
-        well-conditioned enough, which is found out; else one of the others. "automatic": "householder" for n < 16 d;
-        beyond, "cholesky" for Q and R and "tall_skinny" for R alone.
+        rows, merged in a tree [1]_; without Q, and where A has rows for two blocks of max(2 d, 65536 / d).
+        "cholesky": CholeskyQR2 [2]_, where A is well-conditioned enough, which is found out; else one of the others.
+        "automatic": "householder" for n < 16 d; beyond, "cholesky" for Q and R and "tall_skinny" for R alone.
     n_threads : int, optional
         Upper limit on the number of threads. By default `nearlinear.get_num_threads`.
     callback : callable, optional

@@ -7,7 +7,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from nearlinear import _core, _inputs, _progress
 from nearlinear._results import Result
-from nearlinear.linalg._iterations import check_real
 
 __all__ = ["SpdBatchResult", "solve_spd_batch"]
 
@@ -116,7 +115,7 @@ def solve_spd_batch(
         raise ValueError(
             f"A has shape {matrices.shape} and B has shape {rhs.shape}; the first two lengths must be the same"
         )
-    shift = check_real("ridge", ridge)
+    shift = _inputs.check_real("ridge", ridge)
     threads = _inputs.check_n_threads(n_threads)
     dtype = np.result_type(matrices, rhs)
     x = np.array(rhs, dtype=dtype, order="C")

@@ -206,7 +206,7 @@ MKL = ("sparse_dot_mkl", "mkl")
 GRAPHBLAS = ("python-graphblas", "suitesparse-graphblas")
 
 ROOM = Room(
-    name="sparse",
+    name="sparse.matmul",
     task="product of sparse matrices",
     cases=cases,
     contenders=[
