@@ -89,9 +89,9 @@ template <class T>
   return {matrix.data() + row * matrix.row_stride() + col, rows, cols, matrix.row_stride()};
 }
 
-/// Equal parts of `size` rows or columns. As many as there are threads or more, but no more than need be: to pack a
-/// part costs as much as 30 of its rows. An entry is summed alike whatever part it is in, so that their number leaves
-/// all bits as they are; but no part may be a single row, which is multiplied otherwise.
+/// Equal parts of `size` rows or columns. As many as there are threads or more, but no more than need be: every part
+/// is packed anew. Their number leaves all bits as they are, because products sum an entry alike whatever part it is
+/// in, as long as no part is as narrow as a tile of registers: one of several has 64 or more.
 struct Cut {
   Index size;
   int threads;

@@ -64,8 +64,9 @@ void transform_runs(const T* in, Index in_distance, T* out, Index out_distance, 
   constexpr std::make_index_sequence<radix> numbers;
   Index j = 0;
   // A register that lies across two lines of the cache takes twice as long. NumPy's large arrays begin 16 bytes behind
-  // a line; all runs can begin with whole registers if their distances are multiples of one.
-  if (in == out && in_distance % width<T> == 0)
+  // a line; all runs can begin with whole registers if their distances are multiples of one. In short runs
+  // the single elements would cost more than that saves.
+  if (in == out && in_distance % width<T> == 0 && size >= 8 * width<T>)
     for (const Index head = std::min(size, elements_before_alignment(in)); j < head; ++j)
       transform_column<T>(in + j, in_distance, out + j, out_distance, numbers);
   for (; j + width<T> <= size; j += width<T>)

@@ -137,16 +137,6 @@ struct Columns {
       for (Index c = 0; c < wide; ++c) panel[i * wide + c] = c < count ? b[i * row + c * col] : T{0};
   }
 
-  /// Has the columns that follow fetched. Side by side in memory they are a short part of every row, which no
-  /// prefetcher of hardware foresees.
-  void prefetch_next() const {
-    if (col != 1) return;
-    for (Index i = 0; i < size; ++i) {
-      ei::prefetch(b + i * row + wide);
-      ei::prefetch(b + i * row + 2 * wide - 1);
-    }
-  }
-
   void store(T* panel) const {
     if (row == 1 && count == wide) return transpose<false>(panel);
     if (col == 1 && count == wide) return copy(panel, wide, b, row);
@@ -200,7 +190,6 @@ void solve(bool from_right, Operand<T> m, bool is_lower, Index rows, Index cols,
     const Index row = from_right ? 1 : row_stride, col = from_right ? row_stride : 1;
     const Columns<T> columns{b + first * col, row, col, n, std::min<Index>(tile_cols<T>, count - first), wide};
     columns.load(panel.data());
-    if (first + 2 * wide <= count) columns.prefetch_next();
     if (backwards) reverse(n, wide, panel.data());
     solve_panel<T>(wide / width<T>, panels, panel.data());
     if (backwards) reverse(n, wide, panel.data());
