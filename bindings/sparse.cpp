@@ -10,10 +10,15 @@
 
 namespace {
 
+using Extent = std::pair<nearlinear::Index, nearlinear::Index>;
+
+/// What Python passes for a matrix: shape, data, indices, indptr.
 template <class T, class I>
-nearlinear::CsrView<T, I> csr_view(const std::pair<nearlinear::Index, nearlinear::Index>& shape,
-                                   const VectorArray<I>& indptr, const VectorArray<I>& indices,
-                                   const VectorArray<T>& data) {
+using CsrTuple = std::tuple<Extent, VectorArray<T>, VectorArray<I>, VectorArray<I>>;
+
+template <class T, class I>
+nearlinear::CsrView<T, I> csr_view(const CsrTuple<T, I>& matrix) {
+  const auto& [shape, data, indices, indptr] = matrix;
   return {shape.first, shape.second, view(indptr), view(indices), view(data)};
 }
 
@@ -36,27 +41,21 @@ auto product(const nearlinear::CsrView<T, I>& A, const nearlinear::CsrView<T, I>
     return std::variant<nearlinear::CsrMatrix<T, I>>(nearlinear::matmul(A, B, options, run));
 }
 
-using Extent = std::pair<nearlinear::Index, nearlinear::Index>;
-
 template <class T, class I>
 void bind_matmul(nb::module_& module) {
   module.def(
       "matmul",
-      [](Extent a_shape, const VectorArray<T>& a_data, const VectorArray<I>& a_indices, const VectorArray<I>& a_indptr,
-         Extent b_shape, const VectorArray<T>& b_data, const VectorArray<I>& b_indices, const VectorArray<I>& b_indptr,
-         nearlinear::Accumulator accumulator, bool prune_zeros, double threshold, nearlinear::Index top_k,
-         nearlinear::Index max_bytes, int n_threads, const nb::object& callback) {
-        const auto A = csr_view<T, I>(a_shape, a_indptr, a_indices, a_data);
-        const auto B = csr_view<T, I>(b_shape, b_indptr, b_indices, b_data);
+      [](const CsrTuple<T, I>& A, const CsrTuple<T, I>& B, nearlinear::Accumulator accumulator, bool prune_zeros,
+         double threshold, nearlinear::Index top_k, nearlinear::Index max_bytes, int n_threads,
+         const nb::object& callback) {
         const nearlinear::MatmulOptions options{accumulator, prune_zeros, threshold, top_k, max_bytes};
         const nearlinear::RunOptions run = run_options(n_threads, callback);
-        auto C = without_gil([&] { return product(A, B, options, run); });
+        auto C = without_gil([&] { return product(csr_view<T, I>(A), csr_view<T, I>(B), options, run); });
         return std::visit([](auto& matrix) { return csr_parts(std::move(matrix)); }, C);
       },
-      "a_shape"_a, "a_data"_a.noconvert(), "a_indices"_a.noconvert(), "a_indptr"_a.noconvert(), "b_shape"_a,
-      "b_data"_a.noconvert(), "b_indices"_a.noconvert(), "b_indptr"_a.noconvert(),
-      "accumulator"_a = nearlinear::Accumulator::automatic, "prune_zeros"_a = false, "threshold"_a = 0.0, "top_k"_a = 0,
-      "max_bytes"_a = 0, "n_threads"_a = 0, "callback"_a = nb::none());
+      "A"_a.noconvert(), "B"_a.noconvert(), "accumulator"_a = nearlinear::Accumulator::automatic,
+      "prune_zeros"_a = false, "threshold"_a = 0.0, "top_k"_a = 0, "max_bytes"_a = 0, "n_threads"_a = 0,
+      "callback"_a = nb::none());
 }
 
 /// What becomes of a product, without the product.
@@ -64,45 +63,35 @@ template <class T, class I>
 void bind_counts(nb::module_& module) {
   module.def(
       "estimate_matmul",
-      [](Extent a_shape, const VectorArray<T>& a_data, const VectorArray<I>& a_indices, const VectorArray<I>& a_indptr,
-         Extent b_shape, const VectorArray<T>& b_data, const VectorArray<I>& b_indices, const VectorArray<I>& b_indptr,
-         int n_threads) {
-        const auto A = csr_view<T, I>(a_shape, a_indptr, a_indices, a_data);
-        const auto B = csr_view<T, I>(b_shape, b_indptr, b_indices, b_data);
+      [](const CsrTuple<T, I>& A, const CsrTuple<T, I>& B, int n_threads) {
         const nearlinear::RunOptions run = run_options(n_threads, nb::none());
-        const auto found = without_gil([&] { return nearlinear::estimate_matmul(A, B, run); });
+        const auto found =
+            without_gil([&] { return nearlinear::estimate_matmul(csr_view<T, I>(A), csr_view<T, I>(B), run); });
         return std::tuple(found.products, found.nnz, found.bytes);
       },
-      "a_shape"_a, "a_data"_a.noconvert(), "a_indices"_a.noconvert(), "a_indptr"_a.noconvert(), "b_shape"_a,
-      "b_data"_a.noconvert(), "b_indices"_a.noconvert(), "b_indptr"_a.noconvert(), "n_threads"_a = 0);
+      "A"_a.noconvert(), "B"_a.noconvert(), "n_threads"_a = 0);
   module.def(
       "matmul_nnz",
-      [](Extent a_shape, const VectorArray<T>& a_data, const VectorArray<I>& a_indices, const VectorArray<I>& a_indptr,
-         Extent b_shape, const VectorArray<T>& b_data, const VectorArray<I>& b_indices, const VectorArray<I>& b_indptr,
-         bool prune_zeros, double threshold, nearlinear::Index top_k, int n_threads, const nb::object& callback) {
-        const auto A = csr_view<T, I>(a_shape, a_indptr, a_indices, a_data);
-        const auto B = csr_view<T, I>(b_shape, b_indptr, b_indices, b_data);
+      [](const CsrTuple<T, I>& A, const CsrTuple<T, I>& B, bool prune_zeros, double threshold, nearlinear::Index top_k,
+         int n_threads, const nb::object& callback) {
         const nearlinear::MatmulOptions options{.prune_zeros = prune_zeros, .threshold = threshold, .top_k = top_k};
         const nearlinear::RunOptions run = run_options(n_threads, callback);
-        return without_gil([&] { return nearlinear::matmul_nnz(A, B, options, run); });
+        return without_gil([&] { return nearlinear::matmul_nnz(csr_view<T, I>(A), csr_view<T, I>(B), options, run); });
       },
-      "a_shape"_a, "a_data"_a.noconvert(), "a_indices"_a.noconvert(), "a_indptr"_a.noconvert(), "b_shape"_a,
-      "b_data"_a.noconvert(), "b_indices"_a.noconvert(), "b_indptr"_a.noconvert(), "prune_zeros"_a = false,
-      "threshold"_a = 0.0, "top_k"_a = 0, "n_threads"_a = 0, "callback"_a = nb::none());
+      "A"_a.noconvert(), "B"_a.noconvert(), "prune_zeros"_a = false, "threshold"_a = 0.0, "top_k"_a = 0,
+      "n_threads"_a = 0, "callback"_a = nb::none());
 }
 
 template <class T, class I>
 void bind_require_valid_csr(nb::module_& module) {
   module.def(
       "require_valid_csr",
-      [](Extent shape, const VectorArray<T>& data, const VectorArray<I>& indices, const VectorArray<I>& indptr,
-         const char* function, const char* argument) {
+      [](const CsrTuple<T, I>& matrix, const char* function, const char* argument) {
         const nearlinear::RunOptions run = run_options(0, nb::none());
-        return without_gil([&] {
-          return nearlinear::require_valid_csr(csr_view<T, I>(shape, indptr, indices, data), function, argument, run);
-        });
+        return without_gil(
+            [&] { return nearlinear::require_valid_csr(csr_view<T, I>(matrix), function, argument, run); });
       },
-      "shape"_a, "data"_a.noconvert(), "indices"_a.noconvert(), "indptr"_a.noconvert(), "function"_a, "argument"_a);
+      "matrix"_a.noconvert(), "function"_a, "argument"_a);
 }
 
 template <class T, class I>

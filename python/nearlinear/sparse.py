@@ -65,7 +65,7 @@ def matmul(
         Drop entries with :math:`|C_{ij}|` below it; NaN stays. Rounded to the type of the result.
     top_k : int, optional
         Of every row, keep the largest entries (not the largest in absolute value), this many; of equal ones those of
-        the first columns. NaN counts as infinite. What is dropped, by any of the three, never takes memory.
+        the first columns, and NaN after all others. What is dropped, by any of the three, never takes memory.
     n_threads : int, optional
         Upper limit on the number of threads. By default `nearlinear.get_num_threads`.
     max_bytes : int, optional
@@ -133,7 +133,7 @@ def matmul(
     threads = _inputs.check_n_threads(n_threads)
     with _progress.watch("matmul", callback, verbose) as keep_going:
         parts = _core.matmul(
-            *a, *b, accumulator=choice, **selection, max_bytes=limit, n_threads=threads, callback=keep_going
+            a, b, accumulator=choice, **selection, max_bytes=limit, n_threads=threads, callback=keep_going
         )
 
     is_array = isinstance(A, scipy.sparse.sparray) or isinstance(B, scipy.sparse.sparray)
@@ -182,7 +182,7 @@ def estimate(A: Any, B: Any, *, n_threads: int | None = None) -> MatmulEstimate:
     MatmulEstimate(products=4, nnz=3, bytes=48)
     """
     a, b = _operands(A, B, "estimate_matmul")
-    return MatmulEstimate(*_core.estimate_matmul(*a, *b, n_threads=_inputs.check_n_threads(n_threads)))
+    return MatmulEstimate(*_core.estimate_matmul(a, b, n_threads=_inputs.check_n_threads(n_threads)))
 
 
 def matmul_nnz(
@@ -232,7 +232,7 @@ def matmul_nnz(
     selection = _selection(prune_zeros, threshold, top_k)
     threads = _inputs.check_n_threads(n_threads)
     with _progress.watch("matmul_nnz", callback, verbose) as keep_going:
-        return int(_core.matmul_nnz(*a, *b, **selection, n_threads=threads, callback=keep_going))
+        return int(_core.matmul_nnz(a, b, **selection, n_threads=threads, callback=keep_going))
 
 
 def _operands(A: Any, B: Any, function: str) -> tuple[_inputs.Csr, _inputs.Csr]:

@@ -130,16 +130,18 @@ bool same_bits_on_any_threads() {
   const Matrix<T> A = random_matrix<T>(9000, 130, 10), B = random_matrix<T>(1100, 1050, 11);
   const auto run_all = [&](int threads) {
     const RunOptions run{.n_threads = threads};
-    Matrix<T> G(130, 130), C(1100, 1100), Y(130, 3), W(1050, 1050);
+    Matrix<T> G(130, 130), C(1100, 1100), D(67, 1050), Y(130, 3), W(1050, 1050);
     std::vector<T> y(9000), z(130);
     gram(A.view(), G.view(), run);
     gram(B.view(), W.view(), run);
     gemm(T{1}, B.view(), Transpose::no, B.view(), Transpose::yes, T{0}, C.view(), run);
+    const MatrixView<const T> few_rows(B.storage().data(), 67, 1100);
+    gemm(T(1.3), few_rows, Transpose::no, B.view(), Transpose::no, T{0}, D.view(), run);
     normal_product(A.view(), MatrixView<const T>(B.view().data(), 130, 3, 1050), Y.view(), run);
     gemv_pair<T>(A.view(), std::span<const T>(B.storage()).first(130), y, std::span<const T>(B.storage()).first(9000),
                  z, run);
     std::vector<T> all;
-    for (const auto& part : {G.storage(), C.storage(), Y.storage(), W.storage(), y, z})
+    for (const auto& part : {G.storage(), C.storage(), D.storage(), Y.storage(), W.storage(), y, z})
       all.insert(all.end(), part.begin(), part.end());
     return all;
   };

@@ -42,8 +42,7 @@ def select(matrix, *, prune_zeros=False, threshold=None, top_k=None):
             and not (threshold is not None and abs(matrix.data[e]) < matrix.dtype.type(threshold))
         ]
         if top_k is not None:
-            values = {e: np.inf if np.isnan(matrix.data[e]) else matrix.data[e] for e in places}
-            places = sorted(places, key=lambda e: (-values[e], e))[:top_k]
+            places = sorted(places, key=lambda e: (np.isnan(matrix.data[e]), -matrix.data[e], e))[:top_k]
         kept[places] = True
     counts = np.concatenate([[0], np.cumsum(kept)]).astype(matrix.indptr.dtype)
     return scipy.sparse.csr_array((matrix.data[kept], matrix.indices[kept], counts[matrix.indptr]), shape=matrix.shape)

@@ -113,10 +113,10 @@ TEST("a row that others would wait for is cut by columns, and its sums stay as t
   constexpr Index n = 200'000;
   const auto A = full_first_row(n);
   Monitor monitor{KeepGoing{}};
-  const auto cut = sparse::cut_tokens(A.view(), A.view(), 4, true, monitor);
+  const auto cut = sparse::cut_tokens(A.view(), A.view(), Index{0}, 4, monitor);
   CHECK(cut.products == 3 * n - 2);
   CHECK(cut.list.front().col_end < n);
-  CHECK(sparse::cut_tokens(A.view(), A.view(), 1, true, monitor).list.front().all_columns);
+  CHECK(sparse::cut_tokens(A.view(), A.view(), Index{0}, 1, monitor).list.front().all_columns);
 
   const auto expected = matmul(A.view(), A.view(), {}, {.n_threads = 1});
   for (const Accumulator accumulator : {Accumulator::dense, Accumulator::hash})
@@ -127,7 +127,7 @@ TEST("tokens cover every row once, in order") {
   const auto A = random_parts<double, int>(50'000, 300, 3, 4);
   const auto B = random_parts<double, int>(300, 1000, 40, 5);
   Monitor monitor{KeepGoing{}};
-  const auto tokens = sparse::cut_tokens(A.view(), B.view(), 2, true, monitor);
+  const auto tokens = sparse::cut_tokens(A.view(), B.view(), Index{0}, 2, monitor);
   Index row = 0, products = 0;
   for (const auto& token : tokens.list) {
     CHECK(token.row_begin == row);
@@ -145,10 +145,7 @@ TEST("more products than an Index can count are an overflow_error") {
   const std::vector<double> a_data(4, 1.0);
   Monitor monitor{KeepGoing{}};
   CHECK_THROWS(static_cast<void>(sparse::cut_tokens<double, std::int64_t>({1, 1, a_indptr, a_indices, a_data},
-                                                                          {1, 5, b_indptr, {}, {}}, 1, true, monitor)),
-               std::overflow_error, "does not fit");
-  CHECK_THROWS(static_cast<void>(sparse::count_products<double, std::int64_t>({1, 1, a_indptr, a_indices, a_data},
-                                                                              {1, 5, b_indptr, {}, {}}, 0, 1, monitor)),
+                                                                          {1, 5, b_indptr, {}, {}}, 0, 1, monitor)),
                std::overflow_error, "does not fit");
 }
 

@@ -64,10 +64,11 @@ def test_pruned_product_is_scipys():
     assert_identical(nl.sparse.matmul(A, A, prune_zeros=True), expected)
 
 
-def test_nan_is_never_dropped():
+def test_nan_comes_last_but_is_not_below_a_threshold():
     row = sp.csr_array(np.ones((1, 1)))
     many = sp.csr_array(np.array([[3.0, np.nan, np.inf, 1.0, np.inf]]))
-    np.testing.assert_array_equal(nl.sparse.matmul(row, many, top_k=2).indices, [1, 2])
+    np.testing.assert_array_equal(nl.sparse.matmul(row, many, top_k=2).indices, [2, 4])
+    np.testing.assert_array_equal(nl.sparse.matmul(row, many, top_k=4).indices, [0, 2, 3, 4])
     np.testing.assert_array_equal(nl.sparse.matmul(row, many, threshold=2).indices, [0, 1, 2, 4])
 
 

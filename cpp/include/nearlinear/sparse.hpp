@@ -49,7 +49,7 @@ struct MatmulOptions {
   // Entries that are dropped row by row, before they take memory: what is left is C, not the product.
   bool prune_zeros = false;  ///< Entries equal to zero are dropped.
   double threshold = 0;      ///< Entries with |C_ij| < threshold are dropped; NaN stays. Rounded to T.
-  Index top_k = 0;           ///< Of every row the largest ones stay, of equals those of the first columns; 0: all.
+  Index top_k = 0;           ///< Of every row the largest ones stay, of equals the first, NaN after all; 0: all.
 
   /// More than these bytes for C, as estimate_matmul() bounds them, are refused before anything is computed; 0: none
   /// are. With top_k, a row counts as top_k entries at most.

@@ -20,6 +20,12 @@ constexpr std::size_t largest_written_zeros = std::size_t{8} << 20;
 
 constexpr std::size_t most_bytes = PTRDIFF_MAX / 2;  // so that rounding up cannot overflow
 
+/// What aligned_alloc takes: a multiple of the alignment, and not 0.
+std::size_t whole_lines(std::size_t bytes) {
+  constexpr std::size_t line = Memory::alignment;
+  return std::max(line, (bytes + line - 1) / line * line);
+}
+
 }  // namespace
 
 Memory::~Memory() {
@@ -31,8 +37,8 @@ Memory::~Memory() {
 
 Memory Memory::try_allocate(std::size_t bytes) noexcept {
   if (bytes > most_bytes) return {};
-  bytes = bytes < smallest_mapping ? std::max<std::size_t>(bytes, 1) : whole_pages(bytes);
-  void* data = bytes < smallest_mapping ? std::malloc(bytes) : map_pages(bytes);
+  bytes = bytes < smallest_mapping ? whole_lines(bytes) : whole_pages(bytes);
+  void* data = bytes < smallest_mapping ? std::aligned_alloc(Memory::alignment, bytes) : map_pages(bytes);
   return data == nullptr ? Memory() : Memory(data, bytes);
 }
 

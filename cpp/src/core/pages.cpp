@@ -4,9 +4,12 @@
 #include <array>
 #include <cstdint>
 #include <cstdlib>
+#include <cstring>
 #include <mutex>
 #include <type_traits>
 #include <utility>
+
+#include "nearlinear/core/array.hpp"
 
 #if __has_include(<sys/mman.h>)
 #include <sys/mman.h>
@@ -137,9 +140,14 @@ void trim_pages(void* data, std::size_t bytes, std::size_t kept) noexcept {
 
 #else
 
-std::size_t whole_pages(std::size_t bytes) { return bytes; }
-void* map_pages(std::size_t bytes) noexcept { return std::malloc(bytes); }
-void* map_zero_pages(std::size_t bytes) noexcept { return std::calloc(bytes, 1); }
+std::size_t whole_pages(std::size_t bytes) {
+  return (bytes + Memory::alignment - 1) / Memory::alignment * Memory::alignment;
+}
+void* map_pages(std::size_t bytes) noexcept { return std::aligned_alloc(Memory::alignment, bytes); }
+void* map_zero_pages(std::size_t bytes) noexcept {
+  void* data = map_pages(bytes);
+  return data == nullptr ? nullptr : std::memset(data, 0, bytes);
+}
 void unmap_pages(void* data, std::size_t) noexcept { std::free(data); }
 void trim_pages(void*, std::size_t, std::size_t) noexcept {}
 

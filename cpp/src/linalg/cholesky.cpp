@@ -54,7 +54,7 @@ template <class T>
 void subtract_gram(MatrixView<const T> A, MatrixView<T> C, Steps& steps) {
   const auto gemm = gemm_kernel<T>();
   const auto syrk = syrk_kernel<T>();
-  const Cut cut{C.rows(), steps.threads()};
+  const Cut cut = cut_for_threads(C.rows(), steps.threads());
   const LowerParts parts(cut.count);
   for (Index begin = 0; begin < A.cols(); begin += step_depth) {
     const Index k = std::min(step_depth, A.cols() - begin);
@@ -112,7 +112,7 @@ void gram_of_triangle(MatrixView<const T> W, MatrixView<T> A, Steps& steps) {
   const Index n = A.rows();
   const auto gemm = gemm_kernel<T>();
   const auto syrk = syrk_kernel<T>();
-  const Cut cut{n, 1, ceil_divide(n, 256)};  // smaller parts: more of them begin below rows that are zero
+  const Cut cut{n, ceil_divide(n, 256)};  // smaller parts: more of them begin below rows that are zero
   const LowerParts parts(cut.count);
   for (Index depth = 0; depth < n; depth += step_depth) {
     const Index end = std::min(n, depth + step_depth);

@@ -89,18 +89,22 @@ template <class T>
   return {matrix.data() + row * matrix.row_stride() + col, rows, cols, matrix.row_stride()};
 }
 
-/// Equal parts of `size` rows or columns. As many as there are threads or more, but no more than need be: every part
-/// is packed anew. Their number leaves all bits as they are, because products sum an entry alike whatever part it is
-/// in, as long as no part is as narrow as a tile of registers: one of several has 64 or more.
+/// Equal parts of `size` rows or columns.
 struct Cut {
   Index size;
-  int threads;
-  Index count =
-      std::max(ceil_divide(size, threads == 1 ? 1024 : 512), std::min<Index>(threads, ceil_divide(size, 128)));
+  Index count;
 
   [[nodiscard]] Index begin(Index part) const { return part * size / count; }
   [[nodiscard]] Index length(Index part) const { return begin(part + 1) - begin(part); }
 };
+
+/// As many parts as there are threads or more, but no more than need be: every part is packed anew. Their number leaves
+/// all bits as they are, because products sum an entry alike whatever part it is in, as long as no part is as narrow as
+/// a tile of registers: one of several has 64 or more.
+[[nodiscard]] inline Cut cut_for_threads(Index size, int threads) {
+  const Index most = threads == 1 ? 1024 : 512;
+  return {size, std::max(ceil_divide(size, most), std::min<Index>(threads, ceil_divide(size, 128)))};
+}
 
 constexpr Index step_depth = 1024;  // of products in one step: with parts of 512, a body takes some 10 ms
 

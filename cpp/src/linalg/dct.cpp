@@ -27,7 +27,7 @@ using linalg::frequencies;
 using linalg::Root;
 using linalg::Roots;
 
-constexpr Index line_bytes = 64;
+constexpr Index line_bytes = Memory::alignment;
 constexpr Index widest_strip_bytes = 256;  // narrower ones waste what memory delivers (measured: half the speed at 64)
 constexpr Index largest_buffer_bytes = Index{1} << 26;
 
@@ -147,8 +147,7 @@ void dct(MatrixView<const T> X, MatrixView<T> Y, const DctOptions& options) {
   const Index width = strip_width<T>(n, d, threads), strips = ceil_divide(d, width);
   constexpr Index line = line_bytes / Index{sizeof(T)};
   const Index per_thread = ceil_divide(plan.buffer_size(width), line) * line;
-  const Array<T> buffers(checked_sum(checked_product(std::min<Index>(threads, strips), per_thread), line));
-  const auto misplaced = static_cast<Index>(reinterpret_cast<std::uintptr_t>(buffers.data()) % line_bytes / sizeof(T));
+  const Array<T> buffers(checked_product(std::min<Index>(threads, strips), per_thread));
 
   monitor.enter_stage(0.1, 1);
   std::atomic<bool> stopped{false};  // by the monitor, which the calling thread alone may ask
@@ -165,7 +164,7 @@ void dct(MatrixView<const T> X, MatrixView<T> Y, const DctOptions& options) {
       }
     };
     plan.run({X.data() + first, n, cols, X.row_stride()}, {Y.data() + first, n, cols, Y.row_stride()}, width,
-             buffers.data() + (line - misplaced) + worker * per_thread, poll);
+             buffers.data() + worker * per_thread, poll);
   });
 }
 

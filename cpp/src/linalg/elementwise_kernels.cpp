@@ -10,6 +10,8 @@
 #include <cstdint>
 #include <limits>
 
+#include "core/collect_above.hpp"
+
 namespace {
 
 using nearlinear::Index;
@@ -309,28 +311,6 @@ void sum_column_exponentials(const T* a, Index rows, Index cols, Index row_strid
 }
 
 template <class T>
-Index collect_above(const T* x, Index begin, Index size, T threshold, Index* found, Index* count,
-                    Index capacity) noexcept {
-  using Bits = typename Constants<T>::Bits;
-  Index collected = *count;
-  for (; begin < size && collected + lanes <= capacity; begin += lanes) {
-    const Index end = std::min(begin + lanes, size);
-    if (end - begin == lanes) {
-      const T* const block = x + begin;
-      Bits any = 0;
-      for (Index l = 0; l < lanes; ++l) any |= block[l] > threshold ? Bits{1} : Bits{0};
-      if (any == 0) continue;
-    }
-    for (Index i = begin; i < end; ++i) {
-      found[collected] = i;
-      collected += x[i] > threshold ? 1 : 0;
-    }
-  }
-  *count = collected;
-  return std::min(begin, size);
-}
-
-template <class T>
 constexpr nearlinear::linalg::ElementwiseKernelsOf<T> kernels_of = {
     .exp = map<T, exp_of<T>>,
     .log = map<T, log_of<T>>,
@@ -339,7 +319,7 @@ constexpr nearlinear::linalg::ElementwiseKernelsOf<T> kernels_of = {
     .sum_of_squares = sum_of_squares<T>,
     .sum_exponentials = sum_exponentials<T>,
     .sum_column_exponentials = sum_column_exponentials<T>,
-    .collect_above = collect_above<T>,
+    .collect_above = nearlinear::collect_above<T>,
 };
 
 }  // namespace

@@ -1,7 +1,7 @@
 /// The hot loops of elementwise functions, of sums and of selection.
 #pragma once
 
-#include "nearlinear/core/views.hpp"
+#include "core/largest_entries.hpp"
 
 namespace nearlinear::linalg {
 
@@ -36,12 +36,6 @@ using SumExponentials = Exponentials (*)(const T* x, Index size) noexcept;
 template <class T>
 using SumColumnExponentials = void (*)(const T* a, Index rows, Index cols, Index row_stride,
                                        Exponentials* sums) noexcept;
-
-/// Appends to found[count...] the indices from `begin` on of entries above the threshold, in order, until all `size`
-/// entries are seen or fewer than `lanes` places are left of `capacity`; returns the first index that was not seen.
-template <class T>
-using CollectAbove = Index (*)(const T* x, Index begin, Index size, T threshold, Index* found, Index* count,
-                               Index capacity) noexcept;
 
 template <class T>
 struct ElementwiseKernelsOf {

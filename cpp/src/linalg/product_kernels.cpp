@@ -15,9 +15,8 @@ using namespace nearlinear::linalg;
 using nearlinear::ceil_divide;
 using nearlinear::Index;
 
-constexpr Index block_depth = 320;             // at most; blocks are of one length
-constexpr Index block_rows = 120;              // of A
 constexpr Index block_bytes = Index{2} << 20;  // of B
+static_assert(largest_height % tile_rows == 0);
 
 /// C <- C + alpha A B for C of m x n and packed panels of B; those of A lie panel_stride apart.
 template <class T>
@@ -34,27 +33,33 @@ void multiply_panels(Index m, Index n, Index depth, const T* a, Index panel_stri
   }
 }
 
+/// The same for A as it lies, at most largest_height rows of it at a time, which are packed into `scratch`.
+template <class T>
+void multiply_with_packed(Index m, Index n, Index depth, T alpha, const Operand<T>& a, const T* packed_b,
+                          const Target<T>& c, Index first_row, Index col, T* scratch) {
+  for (Index row = first_row; row < m; row += largest_height) {
+    const Index rows = std::min(largest_height, m - row);
+    pack_rows(rows, depth, a.at(row, 0), scratch);
+    multiply_panels(rows, n, depth, scratch, tile_rows * depth, Index{1}, Index{tile_rows}, packed_b, alpha, c, row,
+                    col);
+  }
+}
+
 /// C <- C + alpha A B in a part of C.
 template <class T>
 void multiply(Index m, Index n, Index k, T alpha, const Operand<T>& a, const Operand<T>& b, const Target<T>& c) {
   if (m == 0 || n == 0 || k == 0) return;
-  const Index steps = ceil_divide(k, block_depth);
-  const Index depth = ceil_divide(k, steps);
+  const Index depth = ceil_divide(k, ceil_divide(k, largest_depth));
   const Index most_cols = block_bytes / static_cast<Index>(sizeof(T)) / depth / tile_cols<T> * tile_cols<T>;
   const Index wide = std::min(most_cols, ceil_divide(n, width<T>) * width<T>);
-  const Index tall = std::min(block_rows, ceil_divide(m, tile_rows) * tile_rows);
+  const Index tall = std::min(largest_height, ceil_divide(m, tile_rows) * tile_rows);
   Buffer<T> packed_b(depth * wide), packed_a(depth * tall);
   for (Index col = 0; col < n; col += wide) {
-    const Index cols = std::min(wide, n - col);
+    const Index cols = std::min(wide, n - col), row = c.part == Part::all ? 0 : col / largest_height * largest_height;
     for (Index begin = 0; begin < k; begin += depth) {
       const Index count = std::min(depth, k - begin);
       pack_cols(count, cols, b.at(begin, col), packed_b.data());
-      for (Index row = c.part == Part::all ? 0 : col / block_rows * block_rows; row < m; row += block_rows) {
-        const Index rows = std::min(block_rows, m - row);
-        pack_rows(rows, count, a.at(row, begin), packed_a.data());
-        multiply_panels(rows, cols, count, packed_a.data(), tile_rows * count, Index{1}, Index{tile_rows},
-                        packed_b.data(), alpha, c, row, col);
-      }
+      multiply_with_packed(m, cols, count, alpha, a.at(0, begin), packed_b.data(), c, row, col, packed_a.data());
     }
   }
 }
@@ -63,7 +68,7 @@ void multiply(Index m, Index n, Index k, T alpha, const Operand<T>& a, const Ope
 /// enough for a tile, are packed.
 template <class T>
 void multiply_narrow(Index m, Index n, Index k, T alpha, const Operand<T>& a, const Operand<T>& b, const Target<T>& c) {
-  const Index depth = std::min(k, block_depth), whole = m - m % tile_rows;
+  const Index depth = std::min(k, largest_depth), whole = m - m % tile_rows;
   Buffer<T> packed_b(depth * panel_width<T>(0, n)), packed_a(depth * tile_rows);
   for (Index begin = 0; begin < k; begin += depth) {
     const Index count = std::min(depth, k - begin);
@@ -116,7 +121,27 @@ void syrk(Index n, Index k, T alpha, Operand<T> a, T* c, Index c_row_stride) {
   multiply(n, n, k, alpha, a, a.transposed(), Target<T>{c, c_row_stride, Part::lower});
 }
 
+template <class T>
+void pack(Index depth, Index n, Operand<T> b, T* packed) noexcept {
+  pack_cols(depth, n, b, packed);
+}
+
+template <class T>
+void multiply_packed(Index m, Index n, Index depth, T alpha, Operand<T> a, const T* packed_b, T* c, Index c_row_stride,
+                     T* scratch) noexcept {
+  multiply_with_packed(m, n, depth, alpha, a, packed_b, Target<T>{c, c_row_stride, Part::all}, 0, 0, scratch);
+}
+
+template <class T>
+constexpr ProductKernelsFor<T> kernels_for = {
+    .gemm = gemm<T>,
+    .syrk = syrk<T>,
+    .pack = pack<T>,
+    .panel_cols = tile_cols<T>,
+    .multiply_packed = multiply_packed<T>,
+};
+
 }  // namespace
 
-const nearlinear::linalg::ProductKernels nearlinear::linalg::product_kernels = {
-    .gemm_f32 = gemm<float>, .gemm_f64 = gemm<double>, .syrk_f32 = syrk<float>, .syrk_f64 = syrk<double>};
+const nearlinear::linalg::ProductKernels nearlinear::linalg::product_kernels = {.f32 = kernels_for<float>,
+                                                                                .f64 = kernels_for<double>};

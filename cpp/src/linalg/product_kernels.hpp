@@ -1,4 +1,4 @@
-/// The hot loops of every dense product: a GEMM and a SYRK on one thread.
+/// The hot loops of every dense product: a GEMM and a SYRK on one thread, and the two steps of a GEMM on several.
 #pragma once
 
 #include "nearlinear/core/views.hpp"
@@ -19,21 +19,32 @@ struct Operand {
   }
 };
 
-/// C <- C + alpha A B on the calling thread, for C of m x n stored by rows, A of m x k, B of k x n. Allocates its
-/// packed blocks.
-template <class T>
-using Gemm = void (*)(Index m, Index n, Index k, T alpha, Operand<T> a, Operand<T> b, T* c, Index c_row_stride);
+constexpr Index largest_depth = 320;   // of a block of factors that is packed and multiplied with in one go
+constexpr Index largest_height = 120;  // of such a block of A; a multiple of every instruction set's panels
 
-/// C <- C + alpha A A^T on the calling thread in the lower triangle of the n x n matrix C, which is stored by rows; the
-/// rest of C stays as it is. A is n x k. Allocates its packed blocks.
 template <class T>
-using Syrk = void (*)(Index n, Index k, T alpha, Operand<T> a, T* c, Index c_row_stride);
+struct ProductKernelsFor {
+  /// C <- C + alpha A B on the calling thread, for C of m x n stored by rows, A of m x k, B of k x n. Allocates its
+  /// packed blocks.
+  void (*gemm)(Index m, Index n, Index k, T alpha, Operand<T> a, Operand<T> b, T* c, Index c_row_stride);
+
+  /// C <- C + alpha A A^T on the calling thread in the lower triangle of the n x n matrix C, which is stored by rows;
+  /// the rest of C stays as it is. A is n x k. Allocates its packed blocks.
+  void (*syrk)(Index n, Index k, T alpha, Operand<T> a, T* c, Index c_row_stride);
+
+  /// B of depth x n as panels of panel_cols columns, the last filled up with zeros: what begins with column j, a
+  /// multiple of panel_cols, goes to packed + j * depth, which is aligned to 64 bytes. No deeper than largest_depth.
+  void (*pack)(Index depth, Index n, Operand<T> b, T* packed) noexcept;
+  Index panel_cols;
+
+  /// The same as gemm with such a B. `scratch` holds largest_height * depth numbers.
+  void (*multiply_packed)(Index m, Index n, Index depth, T alpha, Operand<T> a, const T* packed_b, T* c,
+                          Index c_row_stride, T* scratch) noexcept;
+};
 
 struct ProductKernels {
-  Gemm<float> gemm_f32;
-  Gemm<double> gemm_f64;
-  Syrk<float> syrk_f32;
-  Syrk<double> syrk_f64;
+  ProductKernelsFor<float> f32;
+  ProductKernelsFor<double> f64;
 };
 
 extern const ProductKernels product_kernels;  // one per instruction set: code reaches it through kernels() alone

@@ -102,8 +102,30 @@ void pack_cols(Index depth, Index cols, const Operand<T>& b, T* to) {
   }
 }
 
-/// C <- C + alpha A B for a tile of C, all of it or what lies in its part of C. A's entry (r, p) lies at
-/// a[r * a_row + p * a_col].
+/// sum <- A B for as many rows of A and vectors of columns of B as there are sums. A's entry (r, p) lies at
+/// a[r * a_row + p * a_col], the rows of B one behind another, aligned.
+template <class T, int rows, int vectors>
+[[gnu::always_inline]] inline void multiply_in_registers(Index depth, const T* a, Index a_row, Index a_col, const T* b,
+                                                         Packet<T> (&sum)[rows][vectors]) {
+#pragma GCC unroll 8
+  for (int r = 0; r < rows; ++r)
+#pragma GCC unroll 4
+    for (int v = 0; v < vectors; ++v) sum[r][v] = ei::pset1<Packet<T>>(T{0});
+  for (Index p = 0; p < depth; ++p, a += a_col, b += vectors * width<T>) {
+    Packet<T> row_of_b[vectors];
+#pragma GCC unroll 4
+    for (int v = 0; v < vectors; ++v) row_of_b[v] = ei::pload<Packet<T>>(b + v * width<T>);
+#pragma GCC unroll 8
+    for (int r = 0; r < rows; ++r) {
+      const Packet<T> entry = ei::pset1<Packet<T>>(a[r * a_row]);
+#pragma GCC unroll 4
+      for (int v = 0; v < vectors; ++v) sum[r][v] = ei::pmadd(entry, row_of_b[v], sum[r][v]);
+    }
+  }
+}
+
+/// C <- C + alpha A B for a tile of C, all of it or what lies in its part of C; A and B as multiply_in_registers takes
+/// them.
 template <class T, int vectors>
 void multiply_tile(Index depth, const T* a, Index a_row, Index a_col, const T* b, T alpha, const Target<T>& c,
                    Index row, Index col, Index rows, Index cols) {
@@ -113,21 +135,7 @@ void multiply_tile(Index depth, const T* a, Index a_row, Index a_col, const T* b
     ei::prefetch(target + r * c.row_stride + cols - 1);
   }
   Packet<T> sum[tile_rows][vectors];
-#pragma GCC unroll 8
-  for (int r = 0; r < tile_rows; ++r)
-#pragma GCC unroll 4
-    for (int v = 0; v < vectors; ++v) sum[r][v] = ei::pset1<Packet<T>>(T{0});
-  for (Index p = 0; p < depth; ++p, a += a_col, b += vectors * width<T>) {
-    Packet<T> row_of_b[vectors];
-#pragma GCC unroll 4
-    for (int v = 0; v < vectors; ++v) row_of_b[v] = ei::pload<Packet<T>>(b + v * width<T>);
-#pragma GCC unroll 8
-    for (int r = 0; r < tile_rows; ++r) {
-      const Packet<T> entry = ei::pset1<Packet<T>>(a[r * a_row]);
-#pragma GCC unroll 4
-      for (int v = 0; v < vectors; ++v) sum[r][v] = ei::pmadd(entry, row_of_b[v], sum[r][v]);
-    }
-  }
+  multiply_in_registers<T, tile_rows, vectors>(depth, a, a_row, a_col, b, sum);
 
   const Packet<T> factor = ei::pset1<Packet<T>>(alpha);
   if (rows == tile_rows && cols == vectors * width<T> && (c.part == Part::all || col + cols - 1 <= row)) {

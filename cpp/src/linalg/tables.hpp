@@ -10,17 +10,19 @@
 namespace nearlinear::linalg {
 
 template <class T>
-Gemm<T> gemm_kernel() {
-  const ProductKernels& table = *kernels().products;
-  if constexpr (std::is_same_v<T, float>) return table.gemm_f32;
-  if constexpr (std::is_same_v<T, double>) return table.gemm_f64;
+const ProductKernelsFor<T>& product_kernels_for() {
+  if constexpr (std::is_same_v<T, float>) return kernels().products->f32;
+  if constexpr (std::is_same_v<T, double>) return kernels().products->f64;
 }
 
 template <class T>
-Syrk<T> syrk_kernel() {
-  const ProductKernels& table = *kernels().products;
-  if constexpr (std::is_same_v<T, float>) return table.syrk_f32;
-  if constexpr (std::is_same_v<T, double>) return table.syrk_f64;
+auto gemm_kernel() {
+  return product_kernels_for<T>().gemm;
+}
+
+template <class T>
+auto syrk_kernel() {
+  return product_kernels_for<T>().syrk;
 }
 
 template <class T>

@@ -81,7 +81,7 @@ void Steps::run(Index count, double operations, const std::function<void(Index)>
 template <class T>
 void subtract_product(Index depth, Operand<T> A, Operand<T> B, MatrixView<T> C, Steps& steps) {
   const auto gemm = gemm_kernel<T>();
-  const Cut down{C.rows(), steps.threads()}, across{C.cols(), steps.threads()};
+  const Cut down = cut_for_threads(C.rows(), steps.threads()), across = cut_for_threads(C.cols(), steps.threads());
   for (Index begin = 0; begin < depth; begin += step_depth) {
     const Index k = std::min(step_depth, depth - begin);
     const double operations =
@@ -97,7 +97,7 @@ void subtract_product(Index depth, Operand<T> A, Operand<T> B, MatrixView<T> C, 
 
 template <class T>
 void solve(Triangular<T> M, bool from_right, MatrixView<T> B, Steps& steps) {
-  const Cut cut{from_right ? B.rows() : B.cols(), steps.threads()};
+  const Cut cut = cut_for_threads(from_right ? B.rows() : B.cols(), steps.threads());
   substitute(
       M, from_right, B, step_depth,
       [&](const Triangular<T>& part, MatrixView<T> rhs) {

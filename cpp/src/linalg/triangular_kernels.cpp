@@ -15,7 +15,8 @@ namespace {
 using namespace nearlinear::linalg;
 using nearlinear::Index;
 
-/// The n x n matrix that is solved with, read so that it is lower triangular: its rows as tile_multiply takes them.
+/// The n x n matrix that is solved with, read so that it is lower triangular: its rows as multiply_in_registers takes
+/// them.
 template <class T>
 class Panels {
  public:
@@ -55,22 +56,7 @@ template <class T, int rows, int vectors>
 void solve_rows(const Panels<T>& m, Index i, T* x) {
   constexpr Index wide = vectors * width<T>;
   Packet<T> sum[rows][vectors];
-#pragma GCC unroll 8
-  for (int r = 0; r < rows; ++r)
-#pragma GCC unroll 4
-    for (int v = 0; v < vectors; ++v) sum[r][v] = ei::pset1<Packet<T>>(T{0});
-  const T* a = m.rows(i);
-  for (const T* known = x; known < x + i * wide; known += wide, a += tile_rows) {
-    Packet<T> row_of_x[vectors];
-#pragma GCC unroll 4
-    for (int v = 0; v < vectors; ++v) row_of_x[v] = ei::pload<Packet<T>>(known + v * width<T>);
-#pragma GCC unroll 8
-    for (int r = 0; r < rows; ++r) {
-      const Packet<T> entry = ei::pset1<Packet<T>>(a[r]);
-#pragma GCC unroll 4
-      for (int v = 0; v < vectors; ++v) sum[r][v] = ei::pmadd(entry, row_of_x[v], sum[r][v]);
-    }
-  }
+  multiply_in_registers<T, rows, vectors>(i, m.rows(i), Index{1}, Index{tile_rows}, x, sum);
   T* const solved = x + i * wide;
 #pragma GCC unroll 8
   for (int r = 0; r < rows; ++r)

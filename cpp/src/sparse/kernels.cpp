@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "core/collect_above.hpp"
 #include "sparse/extract.hpp"
 #include "sparse/sort_network.hpp"
 
@@ -279,7 +280,8 @@ Index multiply_hash(const Operands<T, I>& operands, const Token& token, const Ha
 
 template <class T, class I>
 constexpr ProductKernels<T, I> product_kernels = {.multiply_dense = multiply_dense<T, I>,
-                                                  .multiply_hash = multiply_hash<T, I>};
+                                                  .multiply_hash = multiply_hash<T, I>,
+                                                  .collect_above = nearlinear::collect_above<T>};
 
 }  // namespace
 

@@ -6,6 +6,7 @@
 #include <type_traits>
 
 #include "core/dispatch.hpp"
+#include "core/largest_entries.hpp"
 #include "nearlinear/core/views.hpp"
 
 namespace nearlinear::sparse {
@@ -33,6 +34,7 @@ struct Token {
   Index products = 0;       ///< scalar products in these rows
   Index largest_row = 0;    ///< bound on the number of entries of a row
   Index capacity = 0;       ///< bound on the number of entries of all rows
+  Index kept = 0;           ///< bound on how many of them stay when the smallest of every row are dropped
   bool all_columns = true;  ///< otherwise it is a part of one long row
 };
 
@@ -78,6 +80,7 @@ template <class T, class I>
 struct ProductKernels {
   MultiplyDense<T, I> multiply_dense;
   MultiplyHash<T, I> multiply_hash;
+  CollectAbove<T> collect_above;
 };
 
 struct Kernels {

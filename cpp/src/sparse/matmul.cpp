@@ -43,6 +43,12 @@ bool dense_is_affordable(const CsrView<T, I>& A, const CsrView<T, I>& B, int thr
   return B.cols <= std::max(always, operands / 4) / (sparse::DenseMemory<T>::bytes_per_column * threads);
 }
 
+/// Bytes of a CsrMatrix.
+template <class T, class I>
+Index bytes_of(Index rows, Index nnz) {
+  return checked_sum(checked_product(rows + 1, Index{sizeof(I)}), checked_product(nnz, Index{sizeof(T) + sizeof(I)}));
+}
+
 /// The product with row pointers of 64 bits.
 template <class T, class I>
 struct WideProduct {
@@ -60,8 +66,9 @@ class Multiplication {
       : A_(A),
         B_(B),
         selection_{options.prune_zeros, options.threshold, options.top_k},
+        max_bytes_(options.max_bytes),
         monitor_(monitor),
-        tokens_((monitor.enter_stage(0.05, 0.1), sparse::cut_tokens(A, B, n_threads, options.top_k == 0, monitor))),
+        tokens_((monitor.enter_stage(0.05, 0.1), sparse::cut_tokens(A, B, options.top_k, n_threads, monitor))),
         threads_(static_cast<int>(std::clamp<Index>(std::ssize(tokens_.list), 1, tokens_.threads))),
         dense_(options.accumulator == Accumulator::dense ||
                (options.accumulator == Accumulator::automatic && dense_is_affordable(A, B, threads_))),
@@ -69,6 +76,9 @@ class Multiplication {
         assembly_(tokens_.list, A.rows, threads_) {}
 
   WideProduct<T, I> product() {
+    const Index bytes = bytes_of<T, I>(A_.rows, tokens_.nnz_bound);
+    if (max_bytes_ > 0 && bytes > max_bytes_)
+      throw out_of_memory(static_cast<std::size_t>(bytes), static_cast<std::size_t>(max_bytes_));
     if (assembly_.reserve(tokens_.capacity)) {
       compute_all(0.1, 1);
     } else {
@@ -89,7 +99,7 @@ class Multiplication {
   struct Worker {
     sparse::DenseMemory<T> dense = {};
     sparse::HashMemory<T, I> hash = {};
-    std::vector<Index> places = {};
+    LargestEntries<T> largest{kernels_for<T, I>().collect_above};
   };
 
   void compute_all(double begin, double end) {
@@ -120,13 +130,14 @@ class Multiplication {
                                                    place.indices, place.data, place.row_sizes);
     if (!selection_.keeps_all())
       entries = sparse::select_entries(selection_, token.row_end - token.row_begin, place.indices, place.data,
-                                       place.row_sizes, mine.places);
+                                       place.row_sizes, mine.largest);
     assembly_.finish(t, worker, entries);
   }
 
   const CsrView<T, I>& A_;
   const CsrView<T, I>& B_;
   sparse::Selection selection_;
+  Index max_bytes_;
   Monitor& monitor_;
   Tokens tokens_;
   int threads_;
@@ -155,31 +166,12 @@ void require_valid_options(const char* function, const MatmulOptions& options) {
   require(options.max_bytes >= 0, function, ": max_bytes is ", options.max_bytes, "; it must not be negative");
 }
 
-/// Bytes of a CsrMatrix.
-template <class T, class I>
-Index bytes_of(Index rows, Index nnz) {
-  return checked_sum(checked_product(rows + 1, Index{sizeof(I)}), checked_product(nnz, Index{sizeof(T) + sizeof(I)}));
-}
-
-/// `most_per_row` is 0 where rows may be of any length.
-template <class T, class I>
-MatmulEstimate estimate(const CsrView<T, I>& A, const CsrView<T, I>& B, Index most_per_row, int n_threads,
-                        Monitor& monitor) {
-  const sparse::ProductCount count = sparse::count_products(A, B, most_per_row, n_threads, monitor);
-  return {count.products, count.nnz_bound, bytes_of<T, I>(A.rows, count.nnz_bound)};
-}
-
 template <class T, class I>
 WideProduct<T, I> checked_product_of(const CsrView<T, I>& A, const CsrView<T, I>& B, const MatmulOptions& options,
                                      const RunOptions& run) {
   Monitor monitor(run.keep_going);
   require_valid_options("matmul", options);
   return with_checked_operands("matmul", A, B, run, [&](const CsrView<T, I>& a, const CsrView<T, I>& b) {
-    if (options.max_bytes > 0) {
-      const Index bytes = estimate(a, b, options.top_k, run.n_threads, monitor).bytes;
-      if (bytes > options.max_bytes)
-        throw out_of_memory(static_cast<std::size_t>(bytes), static_cast<std::size_t>(options.max_bytes));
-    }
     return Multiplication<T, I>(a, b, options, run.n_threads, monitor).product();
   });
 }
@@ -232,7 +224,8 @@ template <class T, class I>
 MatmulEstimate estimate_matmul(const CsrView<T, I>& A, const CsrView<T, I>& B, const RunOptions& run) {
   Monitor monitor(run.keep_going);
   return with_checked_operands("estimate_matmul", A, B, run, [&](const CsrView<T, I>& a, const CsrView<T, I>& b) {
-    return estimate(a, b, 0, run.n_threads, monitor);
+    const Tokens tokens = sparse::cut_tokens(a, b, Index{0}, run.n_threads, monitor);
+    return MatmulEstimate{tokens.products, tokens.nnz_bound, bytes_of<T, I>(a.rows, tokens.nnz_bound)};
   });
 }
 

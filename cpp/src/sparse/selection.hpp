@@ -1,8 +1,7 @@
 /// Entries of a product that are dropped while its rows are in the cache: they are never part of the result.
 #pragma once
 
-#include <vector>
-
+#include "core/largest_entries.hpp"
 #include "nearlinear/sparse.hpp"
 
 namespace nearlinear::sparse {
@@ -17,9 +16,9 @@ struct Selection {
 };
 
 /// Moves what stays of `rows` rows, which lie one behind another, to the front, and corrects row_sizes. Returns how
-/// many entries stay. `places` is scratch memory.
+/// many entries stay.
 template <class T, class I>
 Index select_entries(const Selection& selection, Index rows, I* indices, T* data, Index* row_sizes,
-                     std::vector<Index>& places);
+                     LargestEntries<T>& largest);
 
 }  // namespace nearlinear::sparse

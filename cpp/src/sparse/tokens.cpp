@@ -28,7 +28,8 @@ Index products_of_row(const CsrView<T, I>& A, const CsrView<T, I>& B, Index row)
 
 /// Tokens of the rows [row_begin, row_end), all columns.
 template <class T, class I>
-std::vector<Token> tokens_of_rows(const CsrView<T, I>& A, const CsrView<T, I>& B, Index row_begin, Index row_end) {
+std::vector<Token> tokens_of_rows(const CsrView<T, I>& A, const CsrView<T, I>& B, Index most_per_row, Index row_begin,
+                                  Index row_end) {
   std::vector<Token> tokens;
   Token token{.row_begin = row_begin, .col_end = B.cols};
   const auto close = [&](Index row) {
@@ -44,6 +45,7 @@ std::vector<Token> tokens_of_rows(const CsrView<T, I>& A, const CsrView<T, I>& B
     token.products += products;
     token.largest_row = std::max(token.largest_row, largest);
     token.capacity += largest;
+    token.kept += std::min(largest, most_per_row);
   }
   close(row_end);
   return tokens;
@@ -58,7 +60,7 @@ void cut_columns(const Token& token, Index parts, std::vector<Token>& list) {
     part.col_begin = begin;
     part.col_end = std::min(begin + width, token.col_end);
     part.products = token.products / parts;
-    part.largest_row = part.capacity = std::min(token.products, part.col_end - part.col_begin);
+    part.largest_row = part.capacity = part.kept = std::min(token.products, part.col_end - part.col_begin);
     list.push_back(part);
   }
 }
@@ -66,59 +68,43 @@ void cut_columns(const Token& token, Index parts, std::vector<Token>& list) {
 }  // namespace
 
 template <class T, class I>
-Tokens cut_tokens(const CsrView<T, I>& A, const CsrView<T, I>& B, int n_threads, bool may_cut_rows, Monitor& monitor) {
+Tokens cut_tokens(const CsrView<T, I>& A, const CsrView<T, I>& B, Index top_k, int n_threads, Monitor& monitor) {
+  const Index most_per_row = top_k == 0 ? B.cols : top_k;
   const Index chunks = ceil_divide(A.rows, rows_per_chunk);
   std::vector<std::vector<Token>> tokens_of_chunk(static_cast<std::size_t>(chunks));
   parallel_for(chunks, thread_count(n_threads, 2 * (A.nnz() + A.rows)), monitor, [&](Index chunk) {
     const Index begin = chunk * rows_per_chunk;
     tokens_of_chunk[static_cast<std::size_t>(chunk)] =
-        tokens_of_rows(A, B, begin, std::min(begin + rows_per_chunk, A.rows));
+        tokens_of_rows(A, B, most_per_row, begin, std::min(begin + rows_per_chunk, A.rows));
   });
 
   Tokens tokens;
   for (const auto& chunk : tokens_of_chunk)
-    for (const Token& token : chunk) tokens.products = checked_sum(tokens.products, token.products);
-
+    for (const Token& token : chunk) {
+      tokens.products = checked_sum(tokens.products, token.products);
+      tokens.nnz_bound = checked_sum(tokens.nnz_bound, token.kept);
+    }
   tokens.threads = thread_count(n_threads, checked_sum(checked_product(4, tokens.products), 10 * A.rows));
 
   // A row is worth cutting when it is long in itself and a good part of what each thread has to do.
   const Index long_row = std::max(8 * products_per_token, tokens.products / (Index{8} * tokens.threads));
   for (const auto& chunk : tokens_of_chunk)
     for (const Token& token : chunk) {
-      if (may_cut_rows && tokens.threads > 1 && token.products > long_row && token.row_end - token.row_begin == 1)
+      if (top_k == 0 && tokens.threads > 1 && token.products > long_row && token.row_end - token.row_begin == 1)
         cut_columns(token, Index{4} * tokens.threads, tokens.list);
       else
         tokens.list.push_back(token);
     }
-  for (const Token& token : tokens.list) tokens.capacity = checked_sum(tokens.capacity, token.capacity);
+  Index before = 0;
+  for (const Token& token : tokens.list) {
+    tokens.capacity = std::max(tokens.capacity, checked_sum(before, token.capacity));
+    before = checked_sum(before, token.kept);
+  }
   return tokens;
 }
 
-template <class T, class I>
-ProductCount count_products(const CsrView<T, I>& A, const CsrView<T, I>& B, Index most_per_row, int n_threads,
-                            Monitor& monitor) {
-  const Index most = most_per_row == 0 ? B.cols : std::min(B.cols, most_per_row);
-  std::vector<ProductCount> counts(static_cast<std::size_t>(ceil_divide(A.rows, rows_per_chunk)));
-  parallel_for(std::ssize(counts), thread_count(n_threads, 2 * (A.nnz() + A.rows)), monitor, [&](Index chunk) {
-    ProductCount& count = counts[static_cast<std::size_t>(chunk)];
-    const Index begin = chunk * rows_per_chunk;
-    for (Index row = begin; row < std::min(begin + rows_per_chunk, A.rows); ++row) {
-      const Index products = products_of_row(A, B, row);
-      count.products = checked_sum(count.products, products);
-      count.nnz_bound = checked_sum(count.nnz_bound, std::min(products, most));
-    }
-  });
-  ProductCount total;
-  for (const ProductCount& count : counts) {
-    total.products = checked_sum(total.products, count.products);
-    total.nnz_bound = checked_sum(total.nnz_bound, count.nnz_bound);
-  }
-  return total;
-}
-
-#define NEARLINEAR_INSTANTIATE(T, I)                                                           \
-  template Tokens cut_tokens(const CsrView<T, I>&, const CsrView<T, I>&, int, bool, Monitor&); \
-  template ProductCount count_products(const CsrView<T, I>&, const CsrView<T, I>&, Index, int, Monitor&);
+#define NEARLINEAR_INSTANTIATE(T, I) \
+  template Tokens cut_tokens(const CsrView<T, I>&, const CsrView<T, I>&, Index, int, Monitor&);
 NEARLINEAR_INSTANTIATE(float, std::int32_t)
 NEARLINEAR_INSTANTIATE(float, std::int64_t)
 NEARLINEAR_INSTANTIATE(double, std::int32_t)

@@ -81,7 +81,7 @@ def check_matrix(name: str, value: Any, *, function: str, check_finite: bool = T
     """Return a matrix that is an array, a SciPy sparse array or matrix, or has SciPy's ``matmat`` and ``rmatmat``."""
     if hasattr(value, "tocsr"):
         csr = _inputs.check_sparse(name, value, function=function)
-        _core.require_valid_csr(*csr, function=function, argument=name)
+        _core.require_valid_csr(csr, function=function, argument=name)
         if check_finite and not _inputs.is_finite(csr.data):
             raise ValueError(f"{name} has entries that are NaN or Inf; all entries must be finite")
         from scipy.sparse import csr_array

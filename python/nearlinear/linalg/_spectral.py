@@ -217,7 +217,7 @@ def _of_sparse(A: Any) -> _Prepared:
     from scipy.sparse import csr_array
 
     parts = _inputs.check_sparse("A", A, function="randomized_svd")
-    _core.require_valid_csr(*parts, function="randomized_svd", argument="A")
+    _core.require_valid_csr(parts, function="randomized_svd", argument="A")
     if not _inputs.is_finite(parts.data):
         index = int(np.flatnonzero(~np.isfinite(parts.data))[0])
         raise ValueError(f"A.data has the entry {parts.data[index]} at index {index}; all entries must be finite")

@@ -15,6 +15,8 @@ namespace nearlinear {
 /// and given back where they were not: only what is written takes memory. Freed without touching it.
 class Memory {
  public:
+  static constexpr std::size_t alignment = 64;  ///< Of a block that was not shrunk: a line of the cache.
+
   Memory() = default;
   Memory(const Memory&) = delete;
   Memory(Memory&& other) noexcept

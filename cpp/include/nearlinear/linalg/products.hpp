@@ -13,8 +13,9 @@ enum class Transpose { no, yes };
 ///
 /// - op(A) is m x k, op(B) is k x n, C is m x n and overlaps neither; any row strides. With beta = 0 the old C is not
 ///   read, so that NaN in it does no harm.
-/// - Cost: 2 m n k operations; each thread packs blocks of A and B, some 2 MB.
-/// - Equal to the last bit for every number of threads on one instruction set: C is cut into tiles by its size alone.
+/// - Cost: 2 m n k operations; blocks of A and B are packed, up to 4 MB and some 0.3 MB for every thread.
+/// - Equal to the last bit for every number of threads on one instruction set: every entry is summed in blocks that
+///   depend on k alone.
 ///   |error| <= gamma_k |alpha| |op(A)| |op(B)| entrywise, gamma_k = k u / (1 - k u), u the unit round-off (Higham,
 ///   Accuracy and Stability of Numerical Algorithms, 2nd edition, SIAM 2002, section 3.5).
 /// - Throws std::invalid_argument when shapes do not match or a view is not one of real memory, std::bad_alloc, and
