@@ -58,6 +58,27 @@ void bind_matmul(nb::module_& module) {
       "callback"_a = nb::none());
 }
 
+/// One factor and the result are dense.
+template <class T, class I>
+void bind_spmm(nb::module_& module) {
+  module.def(
+      "matmul",
+      [](const CsrTuple<T, I>& A, const MatrixInput<T>& B, const MatrixArray<T>& C, int n_threads,
+         const nb::object& callback) {
+        const nearlinear::RunOptions run = run_options(n_threads, callback);
+        without_gil([&] { nearlinear::matmul(csr_view<T, I>(A), view(B), view(C), run); });
+      },
+      "A"_a.noconvert(), "B"_a.noconvert(), "C"_a.noconvert(), "n_threads"_a = 0, "callback"_a = nb::none());
+  module.def(
+      "matmul",
+      [](const MatrixInput<T>& A, const CsrTuple<T, I>& B, const MatrixArray<T>& C, int n_threads,
+         const nb::object& callback) {
+        const nearlinear::RunOptions run = run_options(n_threads, callback);
+        without_gil([&] { nearlinear::matmul(view(A), csr_view<T, I>(B), view(C), run); });
+      },
+      "A"_a.noconvert(), "B"_a.noconvert(), "C"_a.noconvert(), "n_threads"_a = 0, "callback"_a = nb::none());
+}
+
 /// What becomes of a product, without the product.
 template <class T, class I>
 void bind_counts(nb::module_& module) {
@@ -97,6 +118,7 @@ void bind_require_valid_csr(nb::module_& module) {
 template <class T, class I>
 void bind_types(nb::module_& module) {
   bind_matmul<T, I>(module);
+  bind_spmm<T, I>(module);
   bind_counts<T, I>(module);
   bind_require_valid_csr<T, I>(module);
 }

@@ -73,14 +73,14 @@ def mkl_unsorted(pair: matrices.Pair) -> Any:
 
 
 def _mkl(pair: matrices.Pair, *, reorder_output: bool) -> Any:
-    _show_mkl()
+    show_mkl()
     from sparse_dot_mkl import dot_product_mkl
 
     A, B = pair
     return lambda: dot_product_mkl(A, B, reorder_output=reorder_output)
 
 
-def _show_mkl() -> None:
+def show_mkl() -> None:
     """Tell sparse_dot_mkl where pip put the library: it looks elsewhere."""
     for file in importlib.metadata.files("mkl") or []:
         if file.name.startswith("libmkl_rt."):

@@ -4,6 +4,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import scipy.sparse
+from numpy.typing import NDArray
 
 from nearlinear import _core, _inputs, _progress
 
@@ -43,18 +44,19 @@ def matmul(
     verbose: _progress.Verbose = False,
 ) -> Any:
     r"""
-    Product of two sparse matrices.
+    Product of two sparse matrices, or of a sparse and a dense one.
 
-    Computes :math:`C = A B`, that is :math:`C_{ij} = \sum_k A_{ik} B_{kj}` over the entries that are stored, with
-    sorted rows and one entry per place.
+    Computes :math:`C = A B`, that is :math:`C_{ij} = \sum_k A_{ik} B_{kj}` over the entries that are stored: of two
+    sparse matrices a sparse one with sorted rows and one entry per place, else a dense one.
 
     Parameters
     ----------
-    A : sparse array or matrix, shape (n, k)
+    A : sparse array or matrix, or array, shape (n, k)
         Any format of SciPy; CSR is taken as it is, others are converted. Rows need not be sorted, and a place may be
-        stored more than once, which means the sum. Real numbers; integers and booleans become float64.
-    B : sparse array or matrix, shape (k, m)
-        The same.
+        stored more than once, which means the sum. Real numbers; integers and booleans become float64. If `B` is
+        sparse it may be dense, and then also a vector of k entries.
+    B : sparse array or matrix, or array, shape (k, m)
+        The same. If `A` is sparse it may be dense, and then also a vector of k entries.
     accumulator : {"auto", "dense", "hash"}, default "auto"
         What a row's products are summed in: one sum per column of `B`, which is fast, or a hash table, which takes
         memory in proportion to the row alone. "auto" takes the dense one unless it is large (16 MiB over all threads)
@@ -78,21 +80,23 @@ def matmul(
 
     Returns
     -------
-    C : csr_array or csr_matrix, shape (n, m)
-        An array if one of the operands is, in canonical format. float32 if both operands are, else float64. Its
-        indices are 32 bits wide if those of both operands are and it has fewer than :math:`2^{31}` entries. It has an
-        entry wherever some :math:`A_{ik}` and :math:`B_{kj}` are both stored, even when their sum is zero
-        (with `prune_zeros` it has not; SciPy's own product never stores them). It is equal to the last bit for
-        every number of threads, instruction set and accumulator, but for the sign of zeros.
+    C : csr_array or csr_matrix, or ndarray, shape (n, m)
+        Where one operand is dense an ndarray, of one dimension if that is a vector. Else an array if one of the
+        operands is, in canonical format. float32 if both operands are, else float64. Its indices are 32 bits wide if
+        those of both operands are and it has fewer than :math:`2^{31}` entries. It has an entry wherever some
+        :math:`A_{ik}` and :math:`B_{kj}` are both stored, even when their sum is zero (with `prune_zeros` it has not;
+        SciPy's own product never stores them). It is equal to the last bit for every number of threads, instruction
+        set and accumulator, but for the sign of zeros.
 
     Raises
     ------
     ValueError
         If the shapes do not match, an operand does not have two dimensions, or an operand is no valid matrix: indptr
         that does not begin with 0 or decreases, or an index out of range, which SciPy does not always notice; or if
-        `threshold` is negative or not finite, or `top_k` or `max_bytes` below 1.
+        `threshold` is negative or not finite, or `top_k` or `max_bytes` below 1, or one of `accumulator`,
+        `prune_zeros`, `threshold`, `top_k` and `max_bytes` is given for a dense result.
     TypeError
-        If an operand is not sparse, or is complex or not numeric.
+        If neither operand is sparse, or one is complex or not numeric.
     MemoryError
         If there is no memory for the result, or it may take more than `max_bytes`; the message states the size.
     Interrupted
@@ -106,6 +110,10 @@ def matmul(
     accumulator. Entry :math:`C_{ij}` is summed in the order in which row i of `A` is stored; to first order its error
     is at most :math:`\mathrm{nnz}(A_{i:})\, u\, (|A| |B|)_{ij}`, u being the unit round-off. NaN and Inf spread through
     stored entries only.
+
+    With a dense operand it takes :math:`2\, \mathrm{nnz}(A)\, m` or :math:`2\, n\, \mathrm{nnz}(B)` operations, and
+    entries are summed in the same order, without fused operations: the bits are those of the sparse product, but for
+    the sign of zeros.
 
     The work is cut into tokens of equal numbers of scalar products, and rows are merged as they are generated, as in
     SMASH [1]_; on a CPU every row has one owner, so that its accumulator needs no atomic operations.
@@ -125,7 +133,16 @@ def matmul(
     >>> nl.sparse.matmul(A, B).toarray()
     array([[ 8.,  3.],
            [20.,  0.]])
+    >>> nl.sparse.matmul(A, [1.0, 2.0])
+    array([ 5., 10.])
     """
+    is_sparse = [hasattr(factor, "tocsr") for factor in (A, B)]
+    if not any(is_sparse):
+        kinds = f"A is a {type(A).__name__} and B is a {type(B).__name__}"
+        raise TypeError(f"{kinds}; one of them must be sparse, e.g. scipy.sparse.csr_array(A)")
+    if not all(is_sparse):
+        _refuse_for_dense(accumulator, prune_zeros, threshold, top_k, max_bytes)
+        return _dense_product(A, B, n_threads, callback, verbose)
     a, b = _operands(A, B, "matmul")
     choice = _core.Accumulator[_inputs.check_choice("accumulator", accumulator, ("auto", "dense", "hash"))]
     selection = _selection(prune_zeros, threshold, top_k)
@@ -141,6 +158,41 @@ def matmul(
     product = kind(parts, shape=(a.shape[0], b.shape[1]))
     product.has_canonical_format = True  # or SciPy looks at every entry to find out
     return product
+
+
+def _refuse_for_dense(accumulator: str, prune_zeros: bool, threshold: Any, top_k: Any, max_bytes: Any) -> None:
+    given = {
+        "accumulator": accumulator != "auto",
+        "prune_zeros": bool(prune_zeros),
+        "threshold": threshold is not None,
+        "top_k": top_k is not None,
+        "max_bytes": max_bytes is not None,
+    }
+    for name, is_given in given.items():
+        if is_given:
+            raise ValueError(f"{name} is for products of two sparse matrices; with a dense one the product is dense")
+
+
+def _dense_product(
+    A: Any, B: Any, n_threads: int | None, callback: _inputs.Callback | None, verbose: _progress.Verbose
+) -> NDArray[np.floating]:
+    sparse_is_left = hasattr(A, "tocsr")
+    csr = _inputs.check_sparse(*(("A", A) if sparse_is_left else ("B", B)), function="matmul")
+    name, value = ("B", B) if sparse_is_left else ("A", A)
+    dense = _inputs.check_array(name, value, ndim=(1, 2), check_finite=False)
+    dtype = np.result_type(csr.data, dense)
+    csr, dense = csr.astype(dtype, csr.indices.dtype), dense.astype(dtype, copy=False)
+    is_vector = dense.ndim == 1
+    if is_vector:
+        dense = dense.reshape((-1, 1) if sparse_is_left else (1, -1))
+    rows = csr.shape[0] if sparse_is_left else dense.shape[0]
+    cols = dense.shape[1] if sparse_is_left else csr.shape[1]
+    result = np.empty((rows, cols), dtype)
+    factors: Any = (csr, dense) if sparse_is_left else (dense, csr)
+    threads = _inputs.check_n_threads(n_threads)
+    with _progress.watch("matmul", callback, verbose) as keep_going:
+        _core.matmul(*factors, result, n_threads=threads, callback=keep_going)
+    return result.ravel() if is_vector else result
 
 
 def estimate(A: Any, B: Any, *, n_threads: int | None = None) -> MatmulEstimate:

@@ -103,7 +103,9 @@ def masked(matrix):
     ids=["dense", "list", "None", "str", "complex", "longdouble", "object", "masked"],
 )
 def test_wrong_type_is_a_type_error(case, convert):
-    with pytest.raises(TypeError, match=rf"^{case.argument}\b"):
+    if case.dense and isinstance(convert(case.good), np.ndarray | list):
+        pytest.skip("dense arrays are accepted")
+    with pytest.raises(TypeError, match=rf"^{case.argument}\b|^A is .* and B is .*; one of them must be sparse"):
         case.call(convert(case.good))
 
 
@@ -122,9 +124,11 @@ def test_nan_and_inf_spread_through_stored_entries_only(case):
     matrix = case.good
     matrix.data[0] = np.nan
     result = case.call(matrix)
-    if not sp.issparse(result):
+    if isinstance(result, int | nl.sparse.MatmulEstimate):
         assert result == case.call(case.good)  # a count, which values have no part in
         return
+    if isinstance(result, np.ndarray):
+        pytest.skip("zeros of a dense matrix are stored")
     result = result.toarray()
     assert np.isnan(result[0, 0])
     assert np.isfinite(np.delete(result.ravel(), 0)).all()

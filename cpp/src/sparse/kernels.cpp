@@ -11,6 +11,7 @@
 #include "core/collect_above.hpp"
 #include "sparse/extract.hpp"
 #include "sparse/sort_network.hpp"
+#include "sparse/spmm_kernels.hpp"
 
 namespace {
 
@@ -290,4 +291,5 @@ NEARLINEAR_DEFINE_KERNELS(sparse) = {
     .f32_i64 = product_kernels<float, std::int64_t>,
     .f64_i32 = product_kernels<double, std::int32_t>,
     .f64_i64 = product_kernels<double, std::int64_t>,
+    .spmm = &spmm_kernels,
 };

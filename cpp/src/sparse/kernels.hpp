@@ -83,11 +83,14 @@ struct ProductKernels {
   CollectAbove<T> collect_above;
 };
 
+struct SpmmKernels;  // sparse/spmm_kernels.hpp
+
 struct Kernels {
   ProductKernels<float, std::int32_t> f32_i32;
   ProductKernels<float, std::int64_t> f32_i64;
   ProductKernels<double, std::int32_t> f64_i32;
   ProductKernels<double, std::int64_t> f64_i64;
+  const SpmmKernels* spmm;
 };
 
 NEARLINEAR_DECLARE_KERNELS(sparse)

@@ -1,0 +1,139 @@
+// Compiled once per instruction set; see core/dispatch.hpp for the rules. Sums of A X stay in registers for as many
+// columns of X as these hold; X A adds to columns of Y in memory, whole lines of the cache at a time. Every entry is
+// summed in the order of the rows of A and without fused operations, as in products of two sparse matrices.
+#include "sparse/spmm_kernels.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+namespace {
+
+using nearlinear::Index;
+using namespace nearlinear::sparse;
+
+#if defined(__AVX512F__)
+constexpr int register_bytes = 64;
+#elif defined(__AVX__)
+constexpr int register_bytes = 32;
+#else
+constexpr int register_bytes = 16;
+#endif
+
+template <class T, int bytes>
+struct VectorOf {
+  typedef T Type __attribute__((vector_size(bytes)));  // NOLINT(modernize-use-using): an alias loses the attribute
+};
+template <class T>
+using Vector = typename VectorOf<T, register_bytes>::Type;
+template <class T>
+constexpr Index width = register_bytes / static_cast<Index>(sizeof(T));
+
+/// A row of A X in `vectors` registers of columns.
+template <int vectors, class T, class I>
+void multiply_row(const I* indices, const T* data, Index size, const T* x, Index x_stride, T* y) {
+  Vector<T> sum[vectors];
+#pragma GCC unroll 8
+  for (int v = 0; v < vectors; ++v) sum[v] = Vector<T>{};
+  for (Index j = 0; j < size; ++j) {
+    const T* const row = x + indices[j] * x_stride;
+    const T a = data[j];
+#pragma GCC unroll 8
+    for (int v = 0; v < vectors; ++v) {
+      Vector<T> entries;
+      std::memcpy(&entries, row + v * width<T>, sizeof entries);
+      sum[v] += a * entries;
+    }
+  }
+#pragma GCC unroll 8
+  for (int v = 0; v < vectors; ++v) std::memcpy(y + v * width<T>, &sum[v], sizeof sum[v]);
+}
+
+/// The same for fewer columns than a register has entries.
+template <int cols, class T, class I>
+void multiply_narrow_row(const I* indices, const T* data, Index size, const T* x, Index x_stride, T* y) {
+  T sum[cols] = {};
+  for (Index j = 0; j < size; ++j) {
+    const T* const row = x + indices[j] * x_stride;
+    const T a = data[j];
+    for (int c = 0; c < cols; ++c) sum[c] += a * row[c];
+  }
+  for (int c = 0; c < cols; ++c) y[c] = sum[c];
+}
+
+template <class T, class I>
+using RowProduct = void (*)(const I*, const T*, Index, const T*, Index, T*);
+
+template <class T, class I, int cols = static_cast<int>(width<T>) - 1>
+RowProduct<T, I> narrow_row_product(Index wanted) {
+  if constexpr (cols > 1)
+    if (wanted < cols) return narrow_row_product<T, I, cols - 1>(wanted);
+  return multiply_narrow_row<cols, T, I>;
+}
+
+/// The widest panel of at most `cols` columns, at least one register.
+template <class T, class I, int vectors = 8>
+RowProduct<T, I> row_product(Index cols, Index& panel) {
+  if constexpr (vectors > 1)
+    if (cols < vectors * width<T>) return row_product<T, I, vectors / 2>(cols, panel);
+  panel = vectors * width<T>;
+  return multiply_row<vectors, T, I>;
+}
+
+template <class T, class I>
+void multiply_rows(const CsrRows<T, I>& a, Index begin, Index end, const T* x, Index x_stride, Index cols, T* y,
+                   Index y_stride) noexcept {
+  const auto multiply = [&](RowProduct<T, I> product, Index col) {
+    for (Index i = begin; i < end; ++i) {
+      const Index first = a.indptr[i];
+      product(a.indices + first, a.data + first, a.indptr[i + 1] - first, x + col, x_stride, y + i * y_stride + col);
+    }
+  };
+  if (cols < width<T>) {
+    if (cols > 0) multiply(narrow_row_product<T, I>(cols), 0);
+    return;
+  }
+  for (Index col = 0; col < cols;) {
+    // The last columns, if they do not fill a register, are multiplied together with some before them once more.
+    const Index first = std::min(col, cols - width<T>);
+    Index panel = 0;
+    const RowProduct<T, I> product = row_product<T, I>(cols - first, panel);
+    multiply(product, first);
+    col = first + panel;
+  }
+}
+
+template <class T, class I>
+void add_from_left(const CsrRows<T, I>& a, Index begin, Index end, const T* x, Index x_stride, Index count,
+                   T* y) noexcept {
+  if (count == 1) {
+    for (Index k = begin; k < end; ++k)
+      for (Index j = a.indptr[k]; j < a.indptr[k + 1]; ++j) y[a.indices[j]] += x[k] * a.data[j];
+    return;
+  }
+  using Lanes = typename VectorOf<T, spmm_lanes * sizeof(T)>::Type;
+  for (Index k = begin; k < end; ++k) {
+    if (a.indptr[k] == a.indptr[k + 1]) continue;
+    Lanes column = {};
+    for (Index r = 0; r < count; ++r) column[r] = x[r * x_stride + k];
+    for (Index j = a.indptr[k]; j < a.indptr[k + 1]; ++j) {
+      T* const target = y + a.indices[j] * spmm_lanes;
+      Lanes sum;
+      std::memcpy(&sum, target, sizeof sum);
+      sum += column * a.data[j];
+      std::memcpy(target, &sum, sizeof sum);
+    }
+  }
+}
+
+template <class T, class I>
+constexpr SpmmKernelsFor<T, I> kernels_for = {.multiply_rows = multiply_rows<T, I>,
+                                              .add_from_left = add_from_left<T, I>};
+
+}  // namespace
+
+const nearlinear::sparse::SpmmKernels nearlinear::sparse::spmm_kernels = {
+    .f32_i32 = kernels_for<float, std::int32_t>,
+    .f32_i64 = kernels_for<float, std::int64_t>,
+    .f64_i32 = kernels_for<double, std::int32_t>,
+    .f64_i64 = kernels_for<double, std::int64_t>,
+};
