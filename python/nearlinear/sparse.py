@@ -188,10 +188,11 @@ def _dense_product(
     rows = csr.shape[0] if sparse_is_left else dense.shape[0]
     cols = dense.shape[1] if sparse_is_left else csr.shape[1]
     result = np.empty((rows, cols), dtype)
-    factors: Any = (csr, dense) if sparse_is_left else (dense, csr)
+    left: Any = csr if sparse_is_left else dense
+    right: Any = dense if sparse_is_left else csr
     threads = _inputs.check_n_threads(n_threads)
     with _progress.watch("matmul", callback, verbose) as keep_going:
-        _core.matmul(*factors, result, n_threads=threads, callback=keep_going)
+        _core.matmul(left, right, result, n_threads=threads, callback=keep_going)
     return result.ravel() if is_vector else result
 
 
