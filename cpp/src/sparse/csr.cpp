@@ -7,6 +7,7 @@
 
 #include "core/threads.hpp"
 #include "nearlinear/sparse.hpp"
+#include "sparse/checks.hpp"
 
 namespace nearlinear {
 namespace {
@@ -40,12 +41,12 @@ Index find_bad(Index count, const RunOptions& run, Monitor& monitor, const Predi
 }  // namespace
 
 template <class T, class I>
-bool require_valid_csr(const CsrView<T, I>& matrix, const char* function, const char* argument, const RunOptions& run) {
+void sparse::require_valid_rows(const CsrView<T, I>& matrix, const char* function, const char* argument,
+                                const RunOptions& run) {
   const auto check = [&](bool condition, const auto&... message) {
     require(condition, function, ": ", argument, message...);
   };
   const I* const indptr = matrix.indptr.data();
-  const I* const indices = matrix.indices.data();
   check(matrix.rows >= 0 && matrix.cols >= 0, " has the negative shape ", Shape{matrix.rows, matrix.cols});
   check(matrix.cols <= static_cast<Index>(std::numeric_limits<I>::max()), " has ", matrix.cols,
         " columns, more than its index type can number");
@@ -63,13 +64,22 @@ bool require_valid_csr(const CsrView<T, I>& matrix, const char* function, const 
         ".indices has ", matrix.indices.size(), " entries");
   check(static_cast<std::size_t>(nnz) <= matrix.data.size(), ".indptr ends with ", nnz, " but ", argument, ".data has ",
         matrix.data.size(), " entries");
+}
+
+template <class T, class I>
+bool require_valid_csr(const CsrView<T, I>& matrix, const char* function, const char* argument, const RunOptions& run) {
+  sparse::require_valid_rows(matrix, function, argument, run);
+  const I* const indptr = matrix.indptr.data();
+  const I* const indices = matrix.indices.data();
+  const Index nnz = matrix.nnz();
+  Monitor monitor(run.keep_going);
 
   using Unsigned = std::make_unsigned_t<I>;
   const auto cols = static_cast<Unsigned>(matrix.cols);
   const Index entry = find_bad(nnz, run, monitor, [=](Index k) { return static_cast<Unsigned>(indices[k]) >= cols; });
   if (entry < nnz)
-    check(false, ".indices has the column ", indices[entry], " at index ", entry, "; ", argument, " has ", matrix.cols,
-          " columns");
+    require(false, function, ": ", argument, ".indices has the column ", indices[entry], " at index ", entry, "; ",
+            argument, " has ", matrix.cols, " columns");
 
   // Every row increases strictly if and only if the columns fail to increase nowhere but between two rows.
   std::atomic<Index> steps_back{0};
@@ -136,8 +146,9 @@ CsrMatrix<T, I> sum_duplicates(const CsrView<T, I>& matrix, const RunOptions& ru
   return result;
 }
 
-#define NEARLINEAR_INSTANTIATE(T, I)                                                                  \
-  template bool require_valid_csr(const CsrView<T, I>&, const char*, const char*, const RunOptions&); \
+#define NEARLINEAR_INSTANTIATE(T, I)                                                                           \
+  template void sparse::require_valid_rows(const CsrView<T, I>&, const char*, const char*, const RunOptions&); \
+  template bool require_valid_csr(const CsrView<T, I>&, const char*, const char*, const RunOptions&);          \
   template CsrMatrix<T, I> sum_duplicates(const CsrView<T, I>&, const RunOptions&);
 NEARLINEAR_INSTANTIATE(float, std::int32_t)
 NEARLINEAR_INSTANTIATE(float, std::int64_t)

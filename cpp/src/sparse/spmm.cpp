@@ -6,6 +6,7 @@
 #include "core/arithmetic.hpp"
 #include "core/threads.hpp"
 #include "nearlinear/sparse.hpp"
+#include "sparse/checks.hpp"
 #include "sparse/kernels.hpp"
 #include "sparse/spmm_kernels.hpp"
 
@@ -79,38 +80,46 @@ int threads_for(const RunOptions& run, Index work, Index cols) {
 
 Index work_per_part(Index cols) { return static_cast<Index>(nanoseconds_per_part / nanoseconds_of_entry(cols)) + 1; }
 
+/// For matrices that are not read, and for those that are found to be bad.
+template <class T, class I>
+void require_valid_columns(const CsrView<T, I>& A, const char* argument, const RunOptions& run) {
+  require_valid_csr(A, "matmul", argument, run);
+}
+
 constexpr Index most_scratch_bytes = Index{1} << 26;  // of a thread: beyond, rows are multiplied one by one
 
 }  // namespace
 
 template <class T, class I>
 void matmul(const CsrView<T, I>& A, MatrixView<const T> X, MatrixView<T> Y, const RunOptions& run) {
-  require_valid_csr(A, "matmul", "A", run);
+  sparse::require_valid_rows(A, "matmul", "A", run);
   require_valid_view(X, "matmul", "B");
   require_valid_view(Y, "matmul", "C");
   require(A.cols == X.rows(), "matmul: A is ", Shape{A.rows, A.cols}, " but B is ", shape(X),
           "; A must have as many columns as B has rows");
   require(Y.rows() == A.rows && Y.cols() == X.cols(), "matmul: A B is ", Shape{A.rows, X.cols()}, " but C is ",
           shape(Y));
-  if (A.rows == 0 || X.cols() == 0) return;
+  if (A.rows == 0 || X.cols() == 0) return require_valid_columns(A, "A", run);
   Monitor monitor(run.keep_going);
   const Parts<T, I> parts(A, work_per_part(X.cols()));
   parallel_for(parts.count(), threads_for(run, A.nnz() + A.rows, X.cols()), monitor, [&](Index part) {
-    kernels_for<T, I>().multiply_rows(rows_of(A), parts.begin(part), parts.begin(part + 1), X.data(), X.row_stride(),
-                                      X.cols(), Y.data(), Y.row_stride());
+    const Index begin = parts.begin(part), end = parts.begin(part + 1);
+    if (!sparse::has_valid_columns(A, begin, end)) return require_valid_columns(A, "A", RunOptions{.n_threads = 1});
+    kernels_for<T, I>().multiply_rows(rows_of(A), begin, end, X.data(), X.row_stride(), X.cols(), Y.data(),
+                                      Y.row_stride());
   });
 }
 
 template <class T, class I>
 void matmul(MatrixView<const T> X, const CsrView<T, I>& A, MatrixView<T> Y, const RunOptions& run) {
   require_valid_view(X, "matmul", "A");
-  require_valid_csr(A, "matmul", "B", run);
+  sparse::require_valid_rows(A, "matmul", "B", run);
   require_valid_view(Y, "matmul", "C");
   require(X.cols() == A.rows, "matmul: A is ", shape(X), " but B is ", Shape{A.rows, A.cols},
           "; A must have as many columns as B has rows");
   require(Y.rows() == X.rows() && Y.cols() == A.cols, "matmul: A B is ", Shape{X.rows(), A.cols}, " but C is ",
           shape(Y));
-  if (X.rows() == 0 || A.cols == 0) return;
+  if (X.rows() == 0 || A.cols == 0) return require_valid_columns(A, "B", run);
   Monitor monitor(run.keep_going);
   const int threads = threads_for(run, checked_product(A.nnz() + A.rows, ceil_divide(X.rows(), sparse::spmm_lanes)),
                                   sparse::spmm_lanes);
@@ -130,8 +139,10 @@ void matmul(MatrixView<const T> X, const CsrView<T, I>& A, MatrixView<T> Y, cons
       if (worker == 0)
         monitor.poll((static_cast<double>(block) + static_cast<double>(part) / static_cast<double>(parts.count())) /
                      static_cast<double>(blocks));
-      kernels_for<T, I>().add_from_left(rows_of(A), parts.begin(part), parts.begin(part + 1),
-                                        X.data() + first * X.row_stride(), X.row_stride(), count, sums);
+      const Index begin = parts.begin(part), end = parts.begin(part + 1);
+      if (!sparse::has_valid_columns(A, begin, end)) return require_valid_columns(A, "B", RunOptions{.n_threads = 1});
+      kernels_for<T, I>().add_from_left(rows_of(A), begin, end, X.data() + first * X.row_stride(), X.row_stride(),
+                                        count, sums);
     }
     if (count == 1) return;
     constexpr Index cached = 256;  // columns, which are read for one row after the other

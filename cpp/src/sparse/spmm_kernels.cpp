@@ -3,7 +3,6 @@
 // summed in the order of the rows of A and without fused operations, as in products of two sparse matrices.
 #include "sparse/spmm_kernels.hpp"
 
-#include <algorithm>
 #include <cstring>
 
 namespace {
@@ -30,7 +29,8 @@ constexpr Index width = register_bytes / static_cast<Index>(sizeof(T));
 
 /// A row of A X in `vectors` registers of columns.
 template <int vectors, class T, class I>
-void multiply_row(const I* indices, const T* data, Index size, const T* x, Index x_stride, T* y) {
+[[gnu::always_inline]] inline void multiply_row(const I* indices, const T* data, Index size, const T* x, Index x_stride,
+                                                T* y) {
   Vector<T> sum[vectors];
 #pragma GCC unroll 8
   for (int v = 0; v < vectors; ++v) sum[v] = Vector<T>{};
@@ -48,57 +48,58 @@ void multiply_row(const I* indices, const T* data, Index size, const T* x, Index
   for (int v = 0; v < vectors; ++v) std::memcpy(y + v * width<T>, &sum[v], sizeof sum[v]);
 }
 
-/// The same for fewer columns than a register has entries.
-template <int cols, class T, class I>
-void multiply_narrow_row(const I* indices, const T* data, Index size, const T* x, Index x_stride, T* y) {
-  T sum[cols] = {};
-  for (Index j = 0; j < size; ++j) {
-    const T* const row = x + indices[j] * x_stride;
-    const T a = data[j];
-    for (int c = 0; c < cols; ++c) sum[c] += a * row[c];
-  }
-  for (int c = 0; c < cols; ++c) y[c] = sum[c];
-}
-
+/// All columns of a row, panel by panel; at least as many as a register has entries.
 template <class T, class I>
-using RowProduct = void (*)(const I*, const T*, Index, const T*, Index, T*);
-
-template <class T, class I, int cols = static_cast<int>(width<T>) - 1>
-RowProduct<T, I> narrow_row_product(Index wanted) {
-  if constexpr (cols > 1)
-    if (wanted < cols) return narrow_row_product<T, I, cols - 1>(wanted);
-  return multiply_narrow_row<cols, T, I>;
+void multiply_row(const I* indices, const T* data, Index size, const T* x, Index x_stride, Index cols, T* y) {
+  Index col = 0;
+  for (; cols - col >= 8 * width<T>; col += 8 * width<T>)
+    multiply_row<8>(indices, data, size, x + col, x_stride, y + col);
+  if (cols - col >= 4 * width<T>) {
+    multiply_row<4>(indices, data, size, x + col, x_stride, y + col);
+    col += 4 * width<T>;
+  }
+  if (cols - col >= 2 * width<T>) {
+    multiply_row<2>(indices, data, size, x + col, x_stride, y + col);
+    col += 2 * width<T>;
+  }
+  if (cols - col >= width<T>) {
+    multiply_row<1>(indices, data, size, x + col, x_stride, y + col);
+    col += width<T>;
+  }
+  // The last columns, if they do not fill a register, are multiplied together with some before them once more.
+  if (const Index last = cols - width<T>; col < cols)
+    multiply_row<1>(indices, data, size, x + last, x_stride, y + last);
 }
 
-/// The widest panel of at most `cols` columns, at least one register.
-template <class T, class I, int vectors = 8>
-RowProduct<T, I> row_product(Index cols, Index& panel) {
-  if constexpr (vectors > 1)
-    if (cols < vectors * width<T>) return row_product<T, I, vectors / 2>(cols, panel);
-  panel = vectors * width<T>;
-  return multiply_row<vectors, T, I>;
+/// The rows of A X for fewer columns than a register has entries.
+template <int cols, class T, class I>
+void multiply_narrow(const CsrRows<T, I>& a, Index begin, Index end, const T* x, Index x_stride, T* y, Index y_stride) {
+  for (Index i = begin; i < end; ++i) {
+    T sum[cols] = {};
+    for (Index j = a.indptr[i]; j < a.indptr[i + 1]; ++j) {
+      const T* const row = x + a.indices[j] * x_stride;
+      for (int c = 0; c < cols; ++c) sum[c] += a.data[j] * row[c];
+    }
+    for (int c = 0; c < cols; ++c) y[i * y_stride + c] = sum[c];
+  }
+}
+
+template <int most, class T, class I>
+void multiply_narrow(Index cols, const CsrRows<T, I>& a, Index begin, Index end, const T* x, Index x_stride, T* y,
+                     Index y_stride) {
+  if constexpr (most > 1)
+    if (cols < most) return multiply_narrow<most - 1>(cols, a, begin, end, x, x_stride, y, y_stride);
+  multiply_narrow<most>(a, begin, end, x, x_stride, y, y_stride);
 }
 
 template <class T, class I>
 void multiply_rows(const CsrRows<T, I>& a, Index begin, Index end, const T* x, Index x_stride, Index cols, T* y,
                    Index y_stride) noexcept {
-  const auto multiply = [&](RowProduct<T, I> product, Index col) {
-    for (Index i = begin; i < end; ++i) {
-      const Index first = a.indptr[i];
-      product(a.indices + first, a.data + first, a.indptr[i + 1] - first, x + col, x_stride, y + i * y_stride + col);
-    }
-  };
-  if (cols < width<T>) {
-    if (cols > 0) multiply(narrow_row_product<T, I>(cols), 0);
-    return;
-  }
-  for (Index col = 0; col < cols;) {
-    // The last columns, if they do not fill a register, are multiplied together with some before them once more.
-    const Index first = std::min(col, cols - width<T>);
-    Index panel = 0;
-    const RowProduct<T, I> product = row_product<T, I>(cols - first, panel);
-    multiply(product, first);
-    col = first + panel;
+  if (cols < width<T>)
+    return multiply_narrow<static_cast<int>(width<T>) - 1>(cols, a, begin, end, x, x_stride, y, y_stride);
+  for (Index i = begin; i < end; ++i) {
+    const Index first = a.indptr[i];
+    multiply_row(a.indices + first, a.data + first, a.indptr[i + 1] - first, x, x_stride, cols, y + i * y_stride);
   }
 }
 

@@ -20,7 +20,7 @@ constexpr Index spmm_lanes = 8;
 
 template <class T, class I>
 struct SpmmKernelsFor {
-  /// Y <- A X for the rows [begin, end) of A and Y, X and Y of `cols` columns, stored by rows.
+  /// Y <- A X for the rows [begin, end) of A and Y, X and Y of `cols` columns, at least one, stored by rows.
   void (*multiply_rows)(const CsrRows<T, I>& a, Index begin, Index end, const T* x, Index x_stride, Index cols, T* y,
                         Index y_stride) noexcept;
 
