@@ -113,7 +113,7 @@ def matmul(
 
     With a dense operand it takes :math:`2\, \mathrm{nnz}(A)\, m` or :math:`2\, n\, \mathrm{nnz}(B)` operations, and
     entries are summed in the same order, without fused operations: the bits are those of the sparse product, but for
-    the sign of zeros.
+    the sign of zeros, and where a sparse `B` stores a place twice, which that product sums up first.
 
     The work is cut into tokens of equal numbers of scalar products, and rows are merged as they are generated, as in
     SMASH [1]_; on a CPU every row has one owner, so that its accumulator needs no atomic operations.
