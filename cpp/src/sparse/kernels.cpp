@@ -287,9 +287,9 @@ constexpr ProductKernels<T, I> product_kernels = {.multiply_dense = multiply_den
 }  // namespace
 
 NEARLINEAR_DEFINE_KERNELS(sparse) = {
-    .f32_i32 = product_kernels<float, std::int32_t>,
-    .f32_i64 = product_kernels<float, std::int64_t>,
-    .f64_i32 = product_kernels<double, std::int32_t>,
-    .f64_i64 = product_kernels<double, std::int64_t>,
+    .product = {.f32_i32 = product_kernels<float, std::int32_t>,
+                .f32_i64 = product_kernels<float, std::int64_t>,
+                .f64_i32 = product_kernels<double, std::int32_t>,
+                .f64_i64 = product_kernels<double, std::int64_t>},
     .spmm = &spmm_kernels,
 };

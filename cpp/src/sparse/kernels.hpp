@@ -75,7 +75,7 @@ using MultiplyHash = Index (*)(const Operands<T, I>& operands, const Token& toke
                                const HashAccumulator<T, I>& accumulator, I* indices, T* data,
                                Index* row_sizes) noexcept;
 
-/// Kernels of one pair of types. The table lists them all, and kernels_for<T, I>() picks one.
+/// Kernels of one pair of types.
 template <class T, class I>
 struct ProductKernels {
   MultiplyDense<T, I> multiply_dense;
@@ -83,14 +83,29 @@ struct ProductKernels {
   CollectAbove<T> collect_above;
 };
 
-struct SpmmKernels;  // sparse/spmm_kernels.hpp
+/// Kernels of all pairs of types; of_types<T, I>() picks one.
+template <template <class, class> class Of>
+struct TypedKernels {
+  Of<float, std::int32_t> f32_i32;
+  Of<float, std::int64_t> f32_i64;
+  Of<double, std::int32_t> f64_i32;
+  Of<double, std::int64_t> f64_i64;
+};
+
+template <class T, class I, template <class, class> class Of>
+const Of<T, I>& of_types(const TypedKernels<Of>& table) {
+  if constexpr (std::is_same_v<T, float> && sizeof(I) == 4) return table.f32_i32;
+  if constexpr (std::is_same_v<T, float> && sizeof(I) == 8) return table.f32_i64;
+  if constexpr (std::is_same_v<T, double> && sizeof(I) == 4) return table.f64_i32;
+  if constexpr (std::is_same_v<T, double> && sizeof(I) == 8) return table.f64_i64;
+}
+
+template <class T, class I>
+struct SpmmKernelsFor;  // sparse/spmm_kernels.hpp
 
 struct Kernels {
-  ProductKernels<float, std::int32_t> f32_i32;
-  ProductKernels<float, std::int64_t> f32_i64;
-  ProductKernels<double, std::int32_t> f64_i32;
-  ProductKernels<double, std::int64_t> f64_i64;
-  const SpmmKernels* spmm;
+  TypedKernels<ProductKernels> product;
+  const TypedKernels<SpmmKernelsFor>* spmm;
 };
 
 NEARLINEAR_DECLARE_KERNELS(sparse)

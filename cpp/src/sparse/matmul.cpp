@@ -20,12 +20,8 @@ using sparse::Token;
 using sparse::Tokens;
 
 template <class T, class I>
-const sparse::ProductKernels<T, I>& kernels_for() {
-  const sparse::Kernels& table = sparse::kernels();
-  if constexpr (std::is_same_v<T, float> && sizeof(I) == 4) return table.f32_i32;
-  if constexpr (std::is_same_v<T, float> && sizeof(I) == 8) return table.f32_i64;
-  if constexpr (std::is_same_v<T, double> && sizeof(I) == 4) return table.f64_i32;
-  if constexpr (std::is_same_v<T, double> && sizeof(I) == 8) return table.f64_i64;
+const sparse::ProductKernels<T, I>& product_kernels() {
+  return sparse::of_types<T, I>(sparse::kernels().product);
 }
 
 template <class T, class I>
@@ -99,7 +95,7 @@ class Multiplication {
   struct Worker {
     sparse::DenseMemory<T> dense = {};
     sparse::HashMemory<T, I> hash = {};
-    LargestEntries<T> largest{kernels_for<T, I>().collect_above};
+    LargestEntries<T> largest{product_kernels<T, I>().collect_above};
   };
 
   void compute_all(double begin, double end) {
@@ -121,7 +117,7 @@ class Multiplication {
     const Token& token = tokens_.list[static_cast<std::size_t>(t)];
     Worker& mine = workers_[static_cast<std::size_t>(worker)];
     const auto place = assembly_.begin(t, worker);
-    const auto& kernels = kernels_for<T, I>();
+    const auto& kernels = product_kernels<T, I>();
     const sparse::Operands<T, I> operands{A_.indptr.data(), A_.indices.data(), A_.data.data(),
                                           B_.indptr.data(), B_.indices.data(), B_.data.data()};
     Index entries = dense_ ? kernels.multiply_dense(operands, token, mine.dense.accumulator(B_.cols), place.indices,

@@ -14,12 +14,8 @@ namespace nearlinear {
 namespace {
 
 template <class T, class I>
-const sparse::SpmmKernelsFor<T, I>& kernels_for() {
-  const sparse::SpmmKernels& table = *sparse::kernels().spmm;
-  if constexpr (std::is_same_v<T, float> && sizeof(I) == 4) return table.f32_i32;
-  if constexpr (std::is_same_v<T, float> && sizeof(I) == 8) return table.f32_i64;
-  if constexpr (std::is_same_v<T, double> && sizeof(I) == 4) return table.f64_i32;
-  if constexpr (std::is_same_v<T, double> && sizeof(I) == 8) return table.f64_i64;
+const sparse::SpmmKernelsFor<T, I>& spmm_kernels() {
+  return sparse::of_types<T, I>(*sparse::kernels().spmm);
 }
 
 template <class T, class I>
@@ -80,12 +76,6 @@ int threads_for(const RunOptions& run, Index work, Index cols) {
 
 Index work_per_part(Index cols) { return static_cast<Index>(nanoseconds_per_part / nanoseconds_of_entry(cols)) + 1; }
 
-/// For matrices that are not read, and for those that are found to be bad.
-template <class T, class I>
-void require_valid_columns(const CsrView<T, I>& A, const char* argument, const RunOptions& run) {
-  require_valid_csr(A, "matmul", argument, run);
-}
-
 constexpr Index most_scratch_bytes = Index{1} << 26;  // of a thread: beyond, rows are multiplied one by one
 
 }  // namespace
@@ -99,14 +89,14 @@ void matmul(const CsrView<T, I>& A, MatrixView<const T> X, MatrixView<T> Y, cons
           "; A must have as many columns as B has rows");
   require(Y.rows() == A.rows && Y.cols() == X.cols(), "matmul: A B is ", Shape{A.rows, X.cols()}, " but C is ",
           shape(Y));
-  if (A.rows == 0 || X.cols() == 0) return require_valid_columns(A, "A", run);
+  if (A.rows == 0 || X.cols() == 0) return static_cast<void>(require_valid_csr(A, "matmul", "A", run));
   Monitor monitor(run.keep_going);
   const Parts<T, I> parts(A, work_per_part(X.cols()));
   parallel_for(parts.count(), threads_for(run, A.nnz() + A.rows, X.cols()), monitor, [&](Index part) {
     const Index begin = parts.begin(part), end = parts.begin(part + 1);
-    if (!sparse::has_valid_columns(A, begin, end)) return require_valid_columns(A, "A", RunOptions{.n_threads = 1});
-    kernels_for<T, I>().multiply_rows(rows_of(A), begin, end, X.data(), X.row_stride(), X.cols(), Y.data(),
-                                      Y.row_stride());
+    if (!sparse::has_valid_columns(A, begin, end)) require_valid_csr(A, "matmul", "A", RunOptions{.n_threads = 1});
+    spmm_kernels<T, I>().multiply_rows(rows_of(A), begin, end, X.data(), X.row_stride(), X.cols(), Y.data(),
+                                       Y.row_stride());
   });
 }
 
@@ -119,19 +109,21 @@ void matmul(MatrixView<const T> X, const CsrView<T, I>& A, MatrixView<T> Y, cons
           "; A must have as many columns as B has rows");
   require(Y.rows() == X.rows() && Y.cols() == A.cols, "matmul: A B is ", Shape{X.rows(), A.cols}, " but C is ",
           shape(Y));
-  if (X.rows() == 0 || A.cols == 0) return require_valid_columns(A, "B", run);
+  if (X.rows() == 0 || A.cols == 0) return static_cast<void>(require_valid_csr(A, "matmul", "B", run));
   Monitor monitor(run.keep_going);
-  const int threads = threads_for(run, checked_product(A.nnz() + A.rows, ceil_divide(X.rows(), sparse::spmm_lanes)),
-                                  sparse::spmm_lanes);
-  const bool one_by_one = A.cols > most_scratch_bytes / (sparse::spmm_lanes * Index{sizeof(T)});
-  const Index rows_together = one_by_one ? 1 : std::clamp<Index>(X.rows() / threads, 1, sparse::spmm_lanes);
+  const int threads = threads_for(run, checked_product(A.nnz() + A.rows, ceil_divide(X.rows(), sparse::most_lanes)),
+                                  sparse::most_lanes);
+  const bool one_by_one = A.cols > most_scratch_bytes / (sparse::most_lanes * Index{sizeof(T)});
+  const Index rows_together = one_by_one ? 1 : std::clamp<Index>(X.rows() / threads, 1, sparse::most_lanes);
   const Index blocks = ceil_divide(X.rows(), rows_together);
-  const Index scratch_size = rows_together == 1 ? 0 : A.cols * sparse::spmm_lanes;
+  const Index scratch_size = rows_together == 1 ? 0 : A.cols * sparse::lanes_for(rows_together);
+  const bool read_once = blocks == 1;  // then a part's columns are checked when they are read
+  if (!read_once) require_valid_csr(A, "matmul", "B", run);
   const Array<T> scratch(checked_product(threads, scratch_size));
   const Parts<T, I> parts(A, work_per_part(rows_together));
   parallel_for_workers(blocks, threads, monitor, [&](Index block, int worker) {
     const Index first = block * rows_together, count = std::min(rows_together, X.rows() - first);
-    const Index lanes = count == 1 ? 1 : sparse::spmm_lanes;
+    const Index lanes = sparse::lanes_for(count);
     T* const y = Y.data() + first * Y.row_stride();
     T* const sums = count == 1 ? y : scratch.data() + worker * scratch_size;
     std::fill_n(sums, A.cols * lanes, T{0});
@@ -140,9 +132,10 @@ void matmul(MatrixView<const T> X, const CsrView<T, I>& A, MatrixView<T> Y, cons
         monitor.poll((static_cast<double>(block) + static_cast<double>(part) / static_cast<double>(parts.count())) /
                      static_cast<double>(blocks));
       const Index begin = parts.begin(part), end = parts.begin(part + 1);
-      if (!sparse::has_valid_columns(A, begin, end)) return require_valid_columns(A, "B", RunOptions{.n_threads = 1});
-      kernels_for<T, I>().add_from_left(rows_of(A), begin, end, X.data() + first * X.row_stride(), X.row_stride(),
-                                        count, sums);
+      if (read_once && !sparse::has_valid_columns(A, begin, end))
+        require_valid_csr(A, "matmul", "B", RunOptions{.n_threads = 1});
+      spmm_kernels<T, I>().add_from_left(rows_of(A), begin, end, X.data() + first * X.row_stride(), X.row_stride(),
+                                         count, sums);
     }
     if (count == 1) return;
     constexpr Index cached = 256;  // columns, which are read for one row after the other

@@ -103,21 +103,15 @@ void multiply_rows(const CsrRows<T, I>& a, Index begin, Index end, const T* x, I
   }
 }
 
-template <class T, class I>
-void add_from_left(const CsrRows<T, I>& a, Index begin, Index end, const T* x, Index x_stride, Index count,
-                   T* y) noexcept {
-  if (count == 1) {
-    for (Index k = begin; k < end; ++k)
-      for (Index j = a.indptr[k]; j < a.indptr[k + 1]; ++j) y[a.indices[j]] += x[k] * a.data[j];
-    return;
-  }
-  using Lanes = typename VectorOf<T, spmm_lanes * sizeof(T)>::Type;
+template <Index lanes, class T, class I>
+void add_lanes(const CsrRows<T, I>& a, Index begin, Index end, const T* x, Index x_stride, Index count, T* y) {
+  using Lanes = typename VectorOf<T, lanes * sizeof(T)>::Type;
   for (Index k = begin; k < end; ++k) {
     if (a.indptr[k] == a.indptr[k + 1]) continue;
     Lanes column = {};
     for (Index r = 0; r < count; ++r) column[r] = x[r * x_stride + k];
     for (Index j = a.indptr[k]; j < a.indptr[k + 1]; ++j) {
-      T* const target = y + a.indices[j] * spmm_lanes;
+      T* const target = y + a.indices[j] * lanes;
       Lanes sum;
       std::memcpy(&sum, target, sizeof sum);
       sum += column * a.data[j];
@@ -127,12 +121,29 @@ void add_from_left(const CsrRows<T, I>& a, Index begin, Index end, const T* x, I
 }
 
 template <class T, class I>
+void add_from_left(const CsrRows<T, I>& a, Index begin, Index end, const T* x, Index x_stride, Index count,
+                   T* y) noexcept {
+  switch (lanes_for(count)) {
+    case 1:
+      for (Index k = begin; k < end; ++k)
+        for (Index j = a.indptr[k]; j < a.indptr[k + 1]; ++j) y[a.indices[j]] += x[k] * a.data[j];
+      return;
+    case 2:
+      return add_lanes<2>(a, begin, end, x, x_stride, count, y);
+    case 4:
+      return add_lanes<4>(a, begin, end, x, x_stride, count, y);
+    default:
+      return add_lanes<most_lanes>(a, begin, end, x, x_stride, count, y);
+  }
+}
+
+template <class T, class I>
 constexpr SpmmKernelsFor<T, I> kernels_for = {.multiply_rows = multiply_rows<T, I>,
                                               .add_from_left = add_from_left<T, I>};
 
 }  // namespace
 
-const nearlinear::sparse::SpmmKernels nearlinear::sparse::spmm_kernels = {
+const nearlinear::sparse::TypedKernels<nearlinear::sparse::SpmmKernelsFor> nearlinear::sparse::spmm_kernels = {
     .f32_i32 = kernels_for<float, std::int32_t>,
     .f32_i64 = kernels_for<float, std::int64_t>,
     .f64_i32 = kernels_for<double, std::int32_t>,

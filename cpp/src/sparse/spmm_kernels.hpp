@@ -1,9 +1,7 @@
 /// The hot loops of products of a sparse and a dense matrix.
 #pragma once
 
-#include <cstdint>
-
-#include "nearlinear/core/views.hpp"
+#include "sparse/kernels.hpp"
 
 namespace nearlinear::sparse {
 
@@ -15,8 +13,8 @@ struct CsrRows {
   const T* data;
 };
 
-/// How many rows of a dense matrix are multiplied by a sparse one in one go.
-constexpr Index spmm_lanes = 8;
+/// How many rows of a dense matrix are multiplied by a sparse one in one go, at most.
+constexpr Index most_lanes = 8;
 
 template <class T, class I>
 struct SpmmKernelsFor {
@@ -25,18 +23,17 @@ struct SpmmKernelsFor {
                         Index y_stride) noexcept;
 
   /// Y <- Y + X A for the rows [begin, end) of A and these columns of X, of which there are `count` rows, at most
-  /// spmm_lanes. Column j of Y lies at y[j * lanes], lanes being 1 for one row, else spmm_lanes, with as many entries.
+  /// most_lanes. Column j of Y lies at y[j * lanes], lanes being lanes_for(count), with as many entries.
   void (*add_from_left)(const CsrRows<T, I>& a, Index begin, Index end, const T* x, Index x_stride, Index count,
                         T* y) noexcept;
 };
 
-struct SpmmKernels {
-  SpmmKernelsFor<float, std::int32_t> f32_i32;
-  SpmmKernelsFor<float, std::int64_t> f32_i64;
-  SpmmKernelsFor<double, std::int32_t> f64_i32;
-  SpmmKernelsFor<double, std::int64_t> f64_i64;
-};
+/// Entries of a column of so many rows: the next power of two.
+[[nodiscard]] constexpr Index lanes_for(Index count) {
+  return static_cast<Index>(std::bit_ceil(static_cast<std::make_unsigned_t<Index>>(count)));
+}
 
-extern const SpmmKernels spmm_kernels;  // one per instruction set: code reaches it through kernels() alone
+extern const TypedKernels<SpmmKernelsFor>
+    spmm_kernels;  // one per instruction set: code reaches it through kernels() alone
 
 }  // namespace nearlinear::sparse

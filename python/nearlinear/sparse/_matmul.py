@@ -1,33 +1,11 @@
-"""Products of sparse matrices."""
+"""Product of two sparse matrices."""
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
-import numpy as np
 import scipy.sparse
-from numpy.typing import NDArray
 
 from nearlinear import _core, _inputs, _progress
-
-__all__ = ["MatmulEstimate", "estimate", "matmul", "matmul_nnz"]
-
-
-class MatmulEstimate(NamedTuple):
-    """
-    What `estimate` returns.
-
-    Attributes
-    ----------
-    products : int
-        Number of scalar products, which the time of `matmul` goes with.
-    nnz : int
-        Bound on the number of entries of the product: no row has more of them than columns or scalar products.
-    bytes : int
-        What a product of so many entries takes, with the types that the operands have.
-    """
-
-    products: int
-    nnz: int
-    bytes: int
+from nearlinear.sparse import _dense_matmul, _factors
 
 
 def matmul(
@@ -142,10 +120,10 @@ def matmul(
         raise TypeError(f"{kinds}; one of them must be sparse, e.g. scipy.sparse.csr_array(A)")
     if not all(is_sparse):
         _refuse_for_dense(accumulator, prune_zeros, threshold, top_k, max_bytes)
-        return _dense_product(A, B, n_threads, callback, verbose)
-    a, b = _operands(A, B, "matmul")
+        return _dense_matmul.product(A, B, n_threads, callback, verbose)
+    a, b = _factors.operands(A, B, "matmul")
     choice = _core.Accumulator[_inputs.check_choice("accumulator", accumulator, ("auto", "dense", "hash"))]
-    selection = _selection(prune_zeros, threshold, top_k)
+    selection = _factors.selection(prune_zeros, threshold, top_k)
     limit = 0 if max_bytes is None else _inputs.check_int("max_bytes", max_bytes, minimum=1)
     threads = _inputs.check_n_threads(n_threads)
     with _progress.watch("matmul", callback, verbose) as keep_going:
@@ -171,135 +149,3 @@ def _refuse_for_dense(accumulator: str, prune_zeros: bool, threshold: Any, top_k
     for name, is_given in given.items():
         if is_given:
             raise ValueError(f"{name} is for products of two sparse matrices; with a dense one the product is dense")
-
-
-def _dense_product(
-    A: Any, B: Any, n_threads: int | None, callback: _inputs.Callback | None, verbose: _progress.Verbose
-) -> NDArray[np.floating]:
-    sparse_is_left = hasattr(A, "tocsr")
-    csr = _inputs.check_sparse(*(("A", A) if sparse_is_left else ("B", B)), function="matmul")
-    name, value = ("B", B) if sparse_is_left else ("A", A)
-    dense = _inputs.check_array(name, value, ndim=(1, 2), check_finite=False)
-    dtype = np.result_type(csr.data, dense)
-    csr, dense = csr.astype(dtype, csr.indices.dtype), dense.astype(dtype, copy=False)
-    is_vector = dense.ndim == 1
-    if is_vector:
-        dense = dense.reshape((-1, 1) if sparse_is_left else (1, -1))
-    rows = csr.shape[0] if sparse_is_left else dense.shape[0]
-    cols = dense.shape[1] if sparse_is_left else csr.shape[1]
-    result = np.empty((rows, cols), dtype)
-    left: Any = csr if sparse_is_left else dense
-    right: Any = dense if sparse_is_left else csr
-    threads = _inputs.check_n_threads(n_threads)
-    with _progress.watch("matmul", callback, verbose) as keep_going:
-        _core.matmul(left, right, result, n_threads=threads, callback=keep_going)
-    return result.ravel() if is_vector else result
-
-
-def estimate(A: Any, B: Any, *, n_threads: int | None = None) -> MatmulEstimate:
-    r"""
-    What the product of two sparse matrices will take, at the cost of a look at `A`.
-
-    Counts :math:`f = \sum_{(i, k) \in A} \mathrm{nnz}(B_{k:})`, the scalar products, and bounds the number of entries
-    of :math:`C = A B` by :math:`\sum_i \min(f_i, m)`.
-
-    Parameters
-    ----------
-    A, B
-        As for `matmul`, of shapes (n, k) and (k, m).
-    n_threads : int, optional
-        Upper limit on the number of threads. By default `nearlinear.get_num_threads`.
-
-    Returns
-    -------
-    MatmulEstimate
-        Named tuple of `products`, `nnz` and `bytes`.
-
-    Raises
-    ------
-    ValueError, TypeError
-        As `matmul`.
-    OverflowError
-        If there are :math:`2^{63}` scalar products or more.
-
-    See Also
-    --------
-    matmul_nnz : The number of entries itself.
-
-    Examples
-    --------
-    >>> import nearlinear as nl
-    >>> import scipy.sparse as sp
-    >>> A = sp.csr_array([[1.0, 2.0], [0.0, 5.0]])
-    >>> nl.sparse.estimate(A, A)
-    MatmulEstimate(products=4, nnz=3, bytes=48)
-    """
-    a, b = _operands(A, B, "estimate_matmul")
-    return MatmulEstimate(*_core.estimate_matmul(a, b, n_threads=_inputs.check_n_threads(n_threads)))
-
-
-def matmul_nnz(
-    A: Any,
-    B: Any,
-    *,
-    prune_zeros: bool = False,
-    threshold: float | None = None,
-    top_k: int | None = None,
-    n_threads: int | None = None,
-    callback: _inputs.Callback | None = None,
-    verbose: _progress.Verbose = False,
-) -> int:
-    """
-    Return how many entries the product of two sparse matrices has.
-
-    The product is computed row by row and stored nowhere, in the time of `matmul`.
-
-    Parameters
-    ----------
-    A, B, prune_zeros, threshold, top_k, n_threads, callback, verbose
-        As for `matmul`.
-
-    Returns
-    -------
-    int
-        ``matmul(A, B, ...).nnz``.
-
-    Raises
-    ------
-    ValueError, TypeError, Interrupted
-        As `matmul`.
-
-    See Also
-    --------
-    estimate : A bound, in much less time.
-
-    Examples
-    --------
-    >>> import nearlinear as nl
-    >>> import scipy.sparse as sp
-    >>> A = sp.csr_array([[1.0, 2.0], [0.0, 5.0]])
-    >>> nl.sparse.matmul_nnz(A, A)
-    3
-    """
-    a, b = _operands(A, B, "matmul_nnz")
-    selection = _selection(prune_zeros, threshold, top_k)
-    threads = _inputs.check_n_threads(n_threads)
-    with _progress.watch("matmul_nnz", callback, verbose) as keep_going:
-        return int(_core.matmul_nnz(a, b, **selection, n_threads=threads, callback=keep_going))
-
-
-def _operands(A: Any, B: Any, function: str) -> tuple[_inputs.Csr, _inputs.Csr]:
-    a = _inputs.check_sparse("A", A, function=function)
-    b = a if B is A else _inputs.check_sparse("B", B, function=function)
-    data = np.result_type(a.data, b.data)
-    index = np.result_type(a.indices, b.indices)
-    return a.astype(data, index), b.astype(data, index)
-
-
-def _selection(prune_zeros: bool, threshold: float | None, top_k: int | None) -> dict[str, Any]:
-    """Return the core's arguments, in which 0 stands for None."""
-    return {
-        "prune_zeros": bool(prune_zeros),
-        "threshold": 0.0 if threshold is None else _inputs.check_real("threshold", threshold),
-        "top_k": 0 if top_k is None else _inputs.check_int("top_k", top_k, minimum=1),
-    }
