@@ -4,3 +4,6 @@
 #include "nearlinear/sparse/csr.hpp"
 #include "nearlinear/sparse/dense_matmul.hpp"
 #include "nearlinear/sparse/matmul.hpp"
+#include "nearlinear/sparse/named_semirings.hpp"
+#include "nearlinear/sparse/semiring_matmul.hpp"
+#include "nearlinear/sparse/semirings.hpp"

@@ -8,8 +8,14 @@
 namespace nearlinear::sparse {
 
 /// What require_valid_csr does, but for the columns.
+template <class I>
+void require_valid_rows(const detail::CsrPlaces<I>& places, const char* function, const char* argument,
+                        const RunOptions& run);
 template <class T, class I>
-void require_valid_rows(const CsrView<T, I>& matrix, const char* function, const char* argument, const RunOptions& run);
+void require_valid_rows(const CsrView<T, I>& matrix, const char* function, const char* argument,
+                        const RunOptions& run) {
+  require_valid_rows(detail::CsrPlaces<I>(matrix), function, argument, run);
+}
 
 /// Whether the columns of the entries of rows [begin, end) are in range: for those who are about to read them anyway,
 /// so that memory delivers them once.

@@ -40,8 +40,8 @@ Index find_bad(Index count, const RunOptions& run, Monitor& monitor, const Predi
 
 }  // namespace
 
-template <class T, class I>
-void sparse::require_valid_rows(const CsrView<T, I>& matrix, const char* function, const char* argument,
+template <class I>
+void sparse::require_valid_rows(const detail::CsrPlaces<I>& matrix, const char* function, const char* argument,
                                 const RunOptions& run) {
   const auto check = [&](bool condition, const auto&... message) {
     require(condition, function, ": ", argument, message...);
@@ -59,19 +59,20 @@ void sparse::require_valid_rows(const CsrView<T, I>& matrix, const char* functio
   if (row < matrix.rows)
     check(false, ".indptr decreases from ", indptr[row], " to ", indptr[row + 1], " at index ", row + 1);
 
-  const Index nnz = matrix.nnz();
+  const Index nnz = indptr[matrix.rows];
   check(static_cast<std::size_t>(nnz) <= matrix.indices.size(), ".indptr ends with ", nnz, " but ", argument,
         ".indices has ", matrix.indices.size(), " entries");
-  check(static_cast<std::size_t>(nnz) <= matrix.data.size(), ".indptr ends with ", nnz, " but ", argument, ".data has ",
-        matrix.data.size(), " entries");
+  check(static_cast<std::size_t>(nnz) <= matrix.data_size, ".indptr ends with ", nnz, " but ", argument, ".data has ",
+        matrix.data_size, " entries");
 }
 
-template <class T, class I>
-bool require_valid_csr(const CsrView<T, I>& matrix, const char* function, const char* argument, const RunOptions& run) {
+template <class I>
+bool detail::require_valid_places(const CsrPlaces<I>& matrix, const char* function, const char* argument,
+                                  const RunOptions& run) {
   sparse::require_valid_rows(matrix, function, argument, run);
   const I* const indptr = matrix.indptr.data();
   const I* const indices = matrix.indices.data();
-  const Index nnz = matrix.nnz();
+  const Index nnz = indptr[matrix.rows];
   Monitor monitor(run.keep_going);
 
   using Unsigned = std::make_unsigned_t<I>;
@@ -146,14 +147,13 @@ CsrMatrix<T, I> sum_duplicates(const CsrView<T, I>& matrix, const RunOptions& ru
   return result;
 }
 
-#define NEARLINEAR_INSTANTIATE(T, I)                                                                           \
-  template void sparse::require_valid_rows(const CsrView<T, I>&, const char*, const char*, const RunOptions&); \
-  template bool require_valid_csr(const CsrView<T, I>&, const char*, const char*, const RunOptions&);          \
-  template CsrMatrix<T, I> sum_duplicates(const CsrView<T, I>&, const RunOptions&);
-NEARLINEAR_INSTANTIATE(float, std::int32_t)
-NEARLINEAR_INSTANTIATE(float, std::int64_t)
-NEARLINEAR_INSTANTIATE(double, std::int32_t)
-NEARLINEAR_INSTANTIATE(double, std::int64_t)
+#define NEARLINEAR_INSTANTIATE(I)                                                                                     \
+  template void sparse::require_valid_rows(const detail::CsrPlaces<I>&, const char*, const char*, const RunOptions&); \
+  template bool detail::require_valid_places(const CsrPlaces<I>&, const char*, const char*, const RunOptions&);       \
+  template CsrMatrix<float, I> sum_duplicates(const CsrView<float, I>&, const RunOptions&);                           \
+  template CsrMatrix<double, I> sum_duplicates(const CsrView<double, I>&, const RunOptions&);
+NEARLINEAR_INSTANTIATE(std::int32_t)
+NEARLINEAR_INSTANTIATE(std::int64_t)
 #undef NEARLINEAR_INSTANTIATE
 
 }  // namespace nearlinear

@@ -144,10 +144,11 @@ class Multiplication {
 
 /// Calls body(A, B), with B's rows sorted and without duplicates, when the operands have been checked.
 template <class T, class I, class Body>
-auto with_checked_operands(const char* function, const CsrView<T, I>& A, const CsrView<T, I>& B, const RunOptions& run,
-                           const Body& body) {
-  const bool a_is_canonical = require_valid_csr(A, function, "A", run);
-  const bool b_is_canonical = same_memory(A, B) ? a_is_canonical : require_valid_csr(B, function, "B", run);
+auto with_checked_operands(const char* function, const CsrView<T, I>& A, const CsrView<T, I>& B, bool assume_valid,
+                           const RunOptions& run, const Body& body) {
+  const bool a_is_canonical = assume_valid || require_valid_csr(A, function, "A", run);
+  const bool b_is_canonical =
+      assume_valid || (same_memory(A, B) ? a_is_canonical : require_valid_csr(B, function, "B", run));
   require(A.cols == B.rows, function, ": A is ", Shape{A.rows, A.cols}, " but B is ", Shape{B.rows, B.cols},
           "; A must have as many columns as B has rows");
   if (b_is_canonical) return body(A, B);
@@ -155,21 +156,15 @@ auto with_checked_operands(const char* function, const CsrView<T, I>& A, const C
   return body(A, canonical.view());
 }
 
-void require_valid_options(const char* function, const MatmulOptions& options) {
-  require(options.threshold >= 0 && options.threshold <= std::numeric_limits<double>::max(), function,
-          ": threshold is ", options.threshold, "; it must be finite and not negative");
-  require(options.top_k >= 0, function, ": top_k is ", options.top_k, "; it must not be negative");
-  require(options.max_bytes >= 0, function, ": max_bytes is ", options.max_bytes, "; it must not be negative");
-}
-
 template <class T, class I>
 WideProduct<T, I> checked_product_of(const CsrView<T, I>& A, const CsrView<T, I>& B, const MatmulOptions& options,
                                      const RunOptions& run) {
   Monitor monitor(run.keep_going);
-  require_valid_options("matmul", options);
-  return with_checked_operands("matmul", A, B, run, [&](const CsrView<T, I>& a, const CsrView<T, I>& b) {
-    return Multiplication<T, I>(a, b, options, run.n_threads, monitor).product();
-  });
+  detail::require_valid_options("matmul", options);
+  return with_checked_operands("matmul", A, B, options.assume_valid, run,
+                               [&](const CsrView<T, I>& a, const CsrView<T, I>& b) {
+                                 return Multiplication<T, I>(a, b, options, run.n_threads, monitor).product();
+                               });
 }
 
 template <class J, class I>
@@ -189,29 +184,41 @@ CsrMatrix<T, J> with_index(Index rows, Index cols, WideProduct<T, I>&& product) 
           std::move(product.data)};
 }
 
-template <class I>
-bool can_count(Index entries) {
-  return entries <= static_cast<Index>(std::numeric_limits<I>::max());
+/// Sorted lists are for all semirings alike.
+template <class T, class I>
+CsrMatrixOfAnySize<T> product_by_sorting(const CsrView<T, I>& A, const CsrView<T, I>& B, const MatmulOptions& options,
+                                         const RunOptions& run) {
+  return matmul_any_size(NamedSemiring{}, A, B, SemiringOptions<T, I>{.matmul = options}, run);
 }
 
 }  // namespace
 
+void detail::require_valid_options(const char* function, const MatmulOptions& options) {
+  require(options.threshold >= 0 && options.threshold <= std::numeric_limits<double>::max(), function,
+          ": threshold is ", options.threshold, "; it must be finite and not negative");
+  require(options.top_k >= 0, function, ": top_k is ", options.top_k, "; it must not be negative");
+  require(options.max_bytes >= 0, function, ": max_bytes is ", options.max_bytes, "; it must not be negative");
+}
+
 template <class T, class I>
 CsrMatrix<T, I> matmul(const CsrView<T, I>& A, const CsrView<T, I>& B, const MatmulOptions& options,
                        const RunOptions& run) {
+  if (options.accumulator == Accumulator::sort) {
+    auto product = product_by_sorting(A, B, options, run);
+    detail::require_can_count<I>(std::visit([](const auto& matrix) { return matrix.nnz(); }, product));
+    return std::get<CsrMatrix<T, I>>(std::move(product));
+  }
   WideProduct<T, I> product = checked_product_of(A, B, options, run);
-  if (!can_count<I>(product.indices.size()))
-    throw std::overflow_error(
-        "matmul: the product has " + std::to_string(product.indices.size()) +
-        " entries, more than 32-bit indices can count; pass 64-bit ones, or call matmul_any_size");
+  detail::require_can_count<I>(product.indices.size());
   return with_index<I>(A.rows, B.cols, std::move(product));
 }
 
 template <class T>
 CsrMatrixOfAnySize<T> matmul_any_size(const CsrView<T, std::int32_t>& A, const CsrView<T, std::int32_t>& B,
                                       const MatmulOptions& options, const RunOptions& run) {
+  if (options.accumulator == Accumulator::sort) return product_by_sorting(A, B, options, run);
   WideProduct<T, std::int32_t> product = checked_product_of(A, B, options, run);
-  if (can_count<std::int32_t>(product.indices.size()))
+  if (detail::can_count<std::int32_t>(product.indices.size()))
     return with_index<std::int32_t>(A.rows, B.cols, std::move(product));
   return with_index<std::int64_t>(A.rows, B.cols, std::move(product));
 }
@@ -219,19 +226,21 @@ CsrMatrixOfAnySize<T> matmul_any_size(const CsrView<T, std::int32_t>& A, const C
 template <class T, class I>
 MatmulEstimate estimate_matmul(const CsrView<T, I>& A, const CsrView<T, I>& B, const RunOptions& run) {
   Monitor monitor(run.keep_going);
-  return with_checked_operands("estimate_matmul", A, B, run, [&](const CsrView<T, I>& a, const CsrView<T, I>& b) {
-    const Tokens tokens = sparse::cut_tokens(a, b, Index{0}, run.n_threads, monitor);
-    return MatmulEstimate{tokens.products, tokens.nnz_bound, bytes_of<T, I>(a.rows, tokens.nnz_bound)};
-  });
+  return with_checked_operands(
+      "estimate_matmul", A, B, false, run, [&](const CsrView<T, I>& a, const CsrView<T, I>& b) {
+        const Tokens tokens = sparse::cut_tokens(a, b, Index{0}, run.n_threads, monitor);
+        return MatmulEstimate{tokens.products, tokens.nnz_bound, bytes_of<T, I>(a.rows, tokens.nnz_bound)};
+      });
 }
 
 template <class T, class I>
 Index matmul_nnz(const CsrView<T, I>& A, const CsrView<T, I>& B, const MatmulOptions& options, const RunOptions& run) {
   Monitor monitor(run.keep_going);
-  require_valid_options("matmul_nnz", options);
-  return with_checked_operands("matmul_nnz", A, B, run, [&](const CsrView<T, I>& a, const CsrView<T, I>& b) {
-    return Multiplication<T, I>(a, b, options, run.n_threads, monitor).count();
-  });
+  detail::require_valid_options("matmul_nnz", options);
+  return with_checked_operands("matmul_nnz", A, B, options.assume_valid, run,
+                               [&](const CsrView<T, I>& a, const CsrView<T, I>& b) {
+                                 return Multiplication<T, I>(a, b, options, run.n_threads, monitor).count();
+                               });
 }
 
 #define NEARLINEAR_INSTANTIATE(T, I)                                                                      \

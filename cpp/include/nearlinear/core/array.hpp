@@ -75,6 +75,12 @@ class Array {
     size_ = size;
   }
 
+  /// The memory, which is the caller's from now on; the array is empty.
+  [[nodiscard]] Memory release() noexcept {
+    size_ = 0;
+    return std::move(memory_);
+  }
+
   [[nodiscard]] T* data() const { return static_cast<T*>(memory_.data()); }
   [[nodiscard]] Index size() const { return size_; }
   [[nodiscard]] T* begin() const { return data(); }

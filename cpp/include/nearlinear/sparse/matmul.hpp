@@ -13,6 +13,7 @@ enum class Accumulator {
   automatic,  ///< dense, unless its memory would exceed what the operands take
   dense,      ///< one sum per column of B, and a flag that tells which of them are used
   hash,       ///< a hash table of the row's columns: memory in proportion to the largest row of the product
+  sort,       ///< a list of the row's scalar products, which is sorted: memory in proportion to the longest list
 };
 
 struct MatmulOptions {
@@ -26,6 +27,10 @@ struct MatmulOptions {
   /// More than these bytes for C, as estimate_matmul() bounds them, are refused before anything is computed; 0: none
   /// are. With top_k, a row counts as top_k entries at most.
   Index max_bytes = 0;
+
+  /// The operands are known to be valid and to have strictly increasing columns in every row: they are not checked, and
+  /// the behaviour is undefined where they are not.
+  bool assume_valid = false;
 };
 
 /// What a product will take.
