@@ -1,35 +1,13 @@
 #include "nearlinear/sparse.hpp"
 
-#include <nanobind/stl/pair.h>
-#include <nanobind/stl/tuple.h>
-
 #include <tuple>
 #include <variant>
 
-#include "arrays.hpp"
+#include "sparse/csr.hpp"
+
+void bind_sparse_semirings(nb::module_& module);
 
 namespace {
-
-using Extent = std::pair<nearlinear::Index, nearlinear::Index>;
-
-/// What Python passes for a matrix: shape, data, indices, indptr.
-template <class T, class I>
-using CsrTuple = std::tuple<Extent, VectorArray<T>, VectorArray<I>, VectorArray<I>>;
-
-template <class T, class I>
-nearlinear::CsrView<T, I> csr_view(const CsrTuple<T, I>& matrix) {
-  const auto& [shape, data, indices, indptr] = matrix;
-  return {shape.first, shape.second, view(indptr), view(indices), view(data)};
-}
-
-using CsrParts = nb::typed<nb::tuple, nb::object, nb::object, nb::object>;
-
-/// data, indices, indptr: in the order of SciPy's constructors.
-template <class T, class I>
-CsrParts csr_parts(nearlinear::CsrMatrix<T, I>&& matrix) {
-  return nb::make_tuple(as_numpy(std::move(matrix.data)), as_numpy(std::move(matrix.indices)),
-                        as_numpy(std::move(matrix.indptr)));
-}
 
 /// With 32-bit indices, the product's own are 64 bits wide if they must be.
 template <class T, class I>
@@ -46,16 +24,16 @@ void bind_matmul(nb::module_& module) {
   module.def(
       "matmul",
       [](const CsrTuple<T, I>& A, const CsrTuple<T, I>& B, nearlinear::Accumulator accumulator, bool prune_zeros,
-         double threshold, nearlinear::Index top_k, nearlinear::Index max_bytes, int n_threads,
+         double threshold, nearlinear::Index top_k, nearlinear::Index max_bytes, bool assume_valid, int n_threads,
          const nb::object& callback) {
-        const nearlinear::MatmulOptions options{accumulator, prune_zeros, threshold, top_k, max_bytes};
+        const nearlinear::MatmulOptions options{accumulator, prune_zeros, threshold, top_k, max_bytes, assume_valid};
         const nearlinear::RunOptions run = run_options(n_threads, callback);
         auto C = without_gil([&] { return product(csr_view<T, I>(A), csr_view<T, I>(B), options, run); });
         return std::visit([](auto& matrix) { return csr_parts(std::move(matrix)); }, C);
       },
       "A"_a.noconvert(), "B"_a.noconvert(), "accumulator"_a = nearlinear::Accumulator::automatic,
-      "prune_zeros"_a = false, "threshold"_a = 0.0, "top_k"_a = 0, "max_bytes"_a = 0, "n_threads"_a = 0,
-      "callback"_a = nb::none());
+      "prune_zeros"_a = false, "threshold"_a = 0.0, "top_k"_a = 0, "max_bytes"_a = 0, "assume_valid"_a = false,
+      "n_threads"_a = 0, "callback"_a = nb::none());
 }
 
 /// One factor and the result are dense.
@@ -129,9 +107,11 @@ void bind_sparse(nb::module_& module) {
   nb::enum_<nearlinear::Accumulator>(module, "Accumulator")
       .value("auto", nearlinear::Accumulator::automatic)
       .value("dense", nearlinear::Accumulator::dense)
-      .value("hash", nearlinear::Accumulator::hash);
+      .value("hash", nearlinear::Accumulator::hash)
+      .value("sort", nearlinear::Accumulator::sort);
   bind_types<float, std::int32_t>(module);
   bind_types<float, std::int64_t>(module);
   bind_types<double, std::int32_t>(module);
   bind_types<double, std::int64_t>(module);
+  bind_sparse_semirings(module);
 }

@@ -31,6 +31,65 @@ def matmul(A, B):
     )
 
 
+SEMIRINGS = {
+    "plus_times": (lambda x, y: x + y, lambda a, b: a * b),
+    "min_plus": (np.minimum, lambda a, b: a + b),
+    "max_plus": (np.maximum, lambda a, b: a + b),
+    "max_times": (np.maximum, lambda a, b: a * b),
+    "or_and": (np.logical_or, np.logical_and),
+    "plus_pair": (lambda x, y: x + y, lambda a, b: np.int64(1)),
+    "min_first": (np.minimum, lambda a, b: a),
+}
+
+
+def semiring_matmul(A, B, semiring, *, mask=None, mask_complement=False, mask_values=False, accum=None):
+    """
+    The definition of a product over a semiring, entry by entry.
+
+    Places that an operand stores twice are added first, so that sums of real numbers may differ in their last bits.
+    """
+    add, multiply = SEMIRINGS[semiring]
+    dtype = type_of_product(A, B, semiring, accum)
+
+    def table(matrix):
+        entries = {}
+        for i in range(matrix.shape[0]):
+            for e in range(matrix.indptr[i], matrix.indptr[i + 1]):
+                place, value = (i, int(matrix.indices[e])), dtype.type(matrix.data[e])
+                entries[place] = dtype.type(add(entries[place], value)) if place in entries else value
+        return entries
+
+    with np.errstate(over="ignore", invalid="ignore"):
+        rows_of_b = {}
+        for (k, j), b in table(B).items():
+            rows_of_b.setdefault(k, []).append((j, b))
+        entries = {} if accum is None else table(accum)
+        for (i, k), a in table(A).items():
+            for j, b in rows_of_b.get(k, []):
+                term = dtype.type(multiply(a, b))
+                entries[i, j] = dtype.type(add(entries[i, j], term)) if (i, j) in entries else term
+    if mask is not None:
+        summed = scipy.sparse.coo_array(mask)
+        summed.sum_duplicates()
+        allowed = {(i, j) for i, j, m in zip(summed.row, summed.col, summed.data, strict=True) if m or not mask_values}
+        entries = {place: value for place, value in entries.items() if (place in allowed) != mask_complement}
+    places = sorted(entries)
+    data = np.array([entries[place] for place in places], dtype=dtype)
+    indices = np.array([j for _, j in places], dtype=np.int64)
+    indptr = np.searchsorted([i for i, _ in places], np.arange(A.shape[0] + 1))
+    return scipy.sparse.csr_array((data, indices, indptr), shape=(A.shape[0], B.shape[1]))
+
+
+def type_of_product(A, B, semiring, accum=None):
+    if semiring == "or_and":
+        return np.dtype(bool)
+    if semiring == "plus_pair":
+        return np.dtype(np.int64)
+    matrices = [A] if semiring == "min_first" else [A, B]
+    dtype = np.result_type(*(matrix.dtype for matrix in [*matrices, *([] if accum is None else [accum])]))
+    return np.dtype(np.int64) if dtype.kind == "b" and semiring != "plus_times" else dtype
+
+
 def select(matrix, *, prune_zeros=False, threshold=None, top_k=None):
     """Return a canonical matrix without the entries that matmul drops."""
     kept = np.zeros(matrix.nnz, bool)
