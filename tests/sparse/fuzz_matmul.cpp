@@ -1,4 +1,5 @@
-// Any bytes make two matrices, valid or not: the product must be refused or be right.
+// Any bytes make matrices, valid or not: their product must be refused or be right, under a mask and over a semiring,
+// too.
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
@@ -54,6 +55,20 @@ struct Matrix {
         result[i * static_cast<std::size_t>(cols) + static_cast<std::size_t>(indices[e])] += data[e];
     return result;
   }
+  [[nodiscard]] std::vector<char> stored() const {
+    std::vector<char> result(static_cast<std::size_t>(rows * cols));
+    for (std::size_t i = 0; i < static_cast<std::size_t>(rows); ++i)
+      for (auto e = static_cast<std::size_t>(indptr[i]); e < static_cast<std::size_t>(indptr[i + 1]); ++e)
+        result[i * static_cast<std::size_t>(cols) + static_cast<std::size_t>(indices[e])] = 1;
+    return result;
+  }
+  [[nodiscard]] bool valid() const {
+    for (std::size_t i = 0; i + 1 < indptr.size(); ++i)
+      if (indptr[i] > indptr[i + 1]) return false;
+    for (const std::int32_t column : indices)
+      if (column < 0 || column >= cols) return false;
+    return indptr.front() == 0 && static_cast<std::size_t>(indptr.back()) <= indices.size();
+  }
 };
 
 std::vector<float> dense_product(const Matrix& A, const Matrix& B) {
@@ -90,26 +105,63 @@ void check_dense_factors(const Matrix& A, const Matrix& B) {
   if (product != expected) std::abort();
 }
 
+nearlinear::CsrMatrix<float, std::int32_t> masked_product(const Matrix& A, const Matrix& B, const Matrix& C0,
+                                                          const Matrix& M, bool complement,
+                                                          nearlinear::Accumulator accumulator) {
+  nearlinear::SemiringOptions<float, std::int32_t> options{.accum = C0.view(), .matmul = {.accumulator = accumulator}};
+  options.mask = {.places = {M.rows, M.cols, M.indptr, M.indices, {}}, .complement = complement};
+  return nearlinear::matmul(nearlinear::PlusPair<float>{}, A.view(), B.view(), options);
+}
+
+/// Pairs of entries, counted, in the places that the mask allows and C_0 has or they fall on.
+void check_masked(const Matrix& A, const Matrix& B, const Matrix& C0, const Matrix& M, bool complement,
+                  nearlinear::Accumulator accumulator) {
+  const std::vector<char> a = A.stored(), b = B.stored(), m = M.stored(), c0 = C0.stored();
+  std::vector<float> expected = C0.dense();
+  std::vector<char> stored = c0;
+  const auto inner = static_cast<std::size_t>(A.cols), cols = static_cast<std::size_t>(B.cols);
+  for (std::size_t place = 0; place < expected.size(); ++place) {
+    for (std::size_t k = 0; k < inner; ++k)
+      if (a[place / cols * inner + k] != 0 && b[k * cols + place % cols] != 0) {
+        expected[place] += 1;
+        stored[place] = 1;
+      }
+    if ((m[place] != 0) == complement) stored[place] = 0;
+  }
+  const auto C = masked_product(A, B, C0, M, complement, accumulator);
+  if (!nearlinear::require_valid_csr(C.view(), "fuzz", "C")) std::abort();
+  for (Index i = 0; i < C.rows; ++i)
+    for (Index e = C.indptr[i]; e < C.indptr[i + 1]; ++e) {
+      const auto place = static_cast<std::size_t>(i) * cols + static_cast<std::size_t>(C.indices[e]);
+      if (stored[place] != 1 || C.data[e] != expected[place]) std::abort();
+      stored[place] = 2;
+    }
+  if (std::find(stored.begin(), stored.end(), char{1}) != stored.end()) std::abort();
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   Reader read{data, size};
   const Index n = read() % 20, k = read() % 20, m = read() % 3 == 0 ? read() % 4 : 60 + read() % 200;
   const Matrix A(read, n, k), B(read, k, m);
-  const auto accumulator = static_cast<nearlinear::Accumulator>(read() % 3);
+  const auto accumulator = static_cast<nearlinear::Accumulator>(read() % 4);
   try {
     check_product(A, B, nearlinear::matmul(A.view(), B.view(), {.accumulator = accumulator}));
     check_dense_factors(A, B);
   } catch (const std::invalid_argument&) {
-    bool valid = true;
-    for (const Matrix* matrix : {&A, &B}) {
-      for (std::size_t i = 0; i + 1 < matrix->indptr.size(); ++i)
-        valid = valid && matrix->indptr[i] <= matrix->indptr[i + 1];
-      for (const std::int32_t column : matrix->indices) valid = valid && column >= 0 && column < matrix->cols;
-      valid = valid && matrix->indptr.front() == 0 &&
-              static_cast<std::size_t>(matrix->indptr.back()) <= matrix->indices.size();
-    }
-    if (valid) std::abort();
+    if (A.valid() && B.valid()) std::abort();
+  }
+  const Matrix C0(read, n, m), M(read, n, m);
+  const bool complement = read() % 2 == 1;
+  if (A.valid() && B.valid() && C0.valid() && M.valid()) {
+    check_masked(A, B, C0, M, complement, accumulator);
+    return 0;
+  }
+  try {
+    static_cast<void>(masked_product(A, B, C0, M, complement, accumulator));
+    std::abort();
+  } catch (const std::invalid_argument&) {  // as it must be
   }
   return 0;
 }
