@@ -51,13 +51,14 @@ linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /
 
 
 @linux
-def test_refused_reservation_is_computed_in_two_phases():
+@pytest.mark.parametrize("semiring", ["plus_times", "max_plus"])
+def test_refused_reservation_is_computed_in_two_phases(semiring):
     script = (
         "A, B = compressible()\n"
-        "expected = nl.sparse.matmul(A, B)\n"
+        f"expected = nl.sparse.matmul(A, B, semiring='{semiring}')\n"
         "limit_address_space(600 << 20)\n"  # the bound is 1.2 GB
         "for n_threads in (1, 2):\n"
-        "    C = nl.sparse.matmul(A, B, n_threads=n_threads)\n"
+        f"    C = nl.sparse.matmul(A, B, n_threads=n_threads, semiring='{semiring}')\n"
         "    print((C != expected).nnz, np.array_equal(C.indices, expected.indices), C.nnz)\n"
     )
     assert in_fresh_python(script) == "0 True 1000000\n" * 2
@@ -81,13 +82,25 @@ def test_no_memory_for_the_result_is_a_memory_error_with_the_size():
 
 
 @linux
+def test_what_a_mask_leaves_out_takes_no_memory():
+    script = (
+        "column = sp.csr_array(np.ones((30_000, 1)))\n"
+        "mask = sp.eye_array(30_000, format='csr')\n"
+        "limit_address_space(100 << 20)\n"  # the product has 9e8 entries
+        "print(nl.sparse.matmul(column, column.T.tocsr(), mask=mask, max_bytes=10**6).nnz)\n"
+    )
+    assert in_fresh_python(script) == "30000\n"
+
+
+@linux
+@pytest.mark.parametrize("semiring", ["plus_times", "max_plus"])
 @pytest.mark.parametrize("n_threads", [1, 2])
-def test_peak_memory_is_that_of_the_result(n_threads):
+def test_peak_memory_is_that_of_the_result(n_threads, semiring):
     script = (
         "A = sp.random_array((100_000, 100_000), density=1e-4, format='csr', rng=np.random.default_rng(0))\n"
         "nl.sparse.matmul(sp.eye_array(3, format='csr'), sp.eye_array(3, format='csr'))\n"
         "before = resident()\n"
-        f"C = nl.sparse.matmul(A, A, n_threads={n_threads})\n"
+        f"C = nl.sparse.matmul(A, A, n_threads={n_threads}, semiring='{semiring}')\n"
         "size = C.data.nbytes + C.indices.nbytes + C.indptr.nbytes\n"
         "print((peak_resident() - before - size * 1.15) / 2**20)\n"
     )
@@ -102,12 +115,13 @@ def test_nothing_leaks():
     def use(times):
         for _ in range(times):
             nl.sparse.matmul(A, A)
+            nl.sparse.matmul(A, A, mask=A, accum=A)
             with pytest.raises(ValueError, match="has the column 100"):
                 nl.sparse.matmul(A, bad)
 
     use(500)
     before = resident()
-    use(5000)
+    use(4000)
     assert resident() - before < 2**20
 
 

@@ -172,6 +172,17 @@ TEST("a semiring of one's own: shortest paths and their number, on a grid") {
   CHECK((paths.data == std::vector<CountedPath>{{10, 252}}));
 }
 
+TEST("matmul over a semiring of the header's example") {
+  const int indptr[] = {0, 3, 5, 6}, indices[] = {0, 1, 2, 1, 2, 2};
+  const double data[] = {0, 1, 5, 0, 2, 0};
+  const CsrView<double, int> lengths{3, 3, indptr, indices, data};
+  const auto paths = matmul(MinPlus<double>{}, lengths, lengths);
+  CHECK((std::vector<double>(paths.data.begin(), paths.data.end()) == std::vector<double>{0, 1, 3, 0, 2, 0}));
+  const MatmulMask<int> edges{.places = {3, 3, indptr, indices, {}}};
+  const auto sums = matmul(PlusTimes<double>{}, lengths, lengths, {.mask = edges});
+  CHECK((std::vector<double>(sums.data.begin(), sums.data.end()) == std::vector<double>{0, 0, 2, 0, 0, 0}));
+}
+
 TEST("masks by value leave out what is false, and places stored twice count if one is true") {
   const Parts<double, int> one{1, 1, {0, 1}, {0}, {2}}, row{1, 4, {0, 4}, {0, 1, 2, 3}, {1, 2, 3, 4}};
   const std::vector<int> indptr{0, 4}, indices{2, 0, 2, 1};

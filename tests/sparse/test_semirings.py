@@ -101,6 +101,19 @@ def test_rows_that_are_cut_keep_their_bits():
         assert nl.sparse.matmul(A, A, mask=expected, mask_complement=True, accumulator=accumulator).nnz == 0
 
 
+@pytest.mark.parametrize("accumulator", ["auto", "hash", "sort"])
+def test_few_entries_among_very_many_columns(accumulator):
+    cols = 4 * 10**9
+    B = csr(np.array([3.0, 1.0, 2.0, 9.0]), np.array([7, cols - 1, 7, 8]), np.array([0, 2, 4]), (2, cols))
+    A = csr(np.array([10.0, 20.0]), np.array([0, 1]), np.array([0, 2]), (1, 2))
+    mask = csr(np.array([True, True]), np.array([7, cols - 1]), np.array([0, 2]), (1, cols))
+    C = nl.sparse.matmul(A, B, semiring="min_plus", accumulator=accumulator, mask=mask)
+    np.testing.assert_array_equal(C.indices, [7, cols - 1])
+    np.testing.assert_array_equal(C.data, [13, 11])
+    others = nl.sparse.matmul(A, B, semiring="min_plus", accumulator=accumulator, mask=mask, mask_complement=True)
+    np.testing.assert_array_equal(others.indices, [8])
+
+
 def test_min_plus_finds_shortest_paths():
     rng = np.random.default_rng(3)
     for n in (1, 2, 17, 60):

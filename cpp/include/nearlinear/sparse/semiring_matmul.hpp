@@ -44,11 +44,19 @@ struct SemiringOptions {
 /// Journal of High Performance Computing Applications 25 (2011); masks: S. Milakovic, O. Selvitopi, I. Nisa, Z.
 /// Budimlic and A. Buluc, "Parallel algorithms for masked sparse matrix-matrix products", ICPP (2022).
 ///
-///     // Lengths of shortest paths of at most two edges, from lengths of edges with zeros on the diagonal:
-///     const auto two = nearlinear::matmul(nearlinear::MinPlus<double>{}, lengths, lengths);
-///     // Triangles at every edge of a graph:
-///     const auto edges = nearlinear::MatmulMask<int>{.places = {n, n, indptr, indices, {}}};
-///     const auto triangles = nearlinear::matmul(nearlinear::PlusPair<int>{}, graph, graph, {.mask = edges});
+///     #include <nearlinear/sparse.hpp>
+///     #include <cstdio>
+///
+///     int main() {   // edges 0 -> 1 of length 1, 1 -> 2 of length 2, 0 -> 2 of length 5, and 0 on the diagonal
+///       const int indptr[] = {0, 3, 5, 6}, indices[] = {0, 1, 2, 1, 2, 2};
+///       const double data[] = {0, 1, 5, 0, 2, 0};
+///       const nearlinear::CsrView<double, int> lengths{3, 3, indptr, indices, data};
+///       const auto paths = nearlinear::matmul(nearlinear::MinPlus<double>{}, lengths, lengths);
+///       for (const double length : paths.data) std::printf("%g ", length);   // 0 1 3 0 2 0
+///
+///       const nearlinear::MatmulMask<int> edges{.places = {3, 3, indptr, indices, {}}};
+///       const auto sums = nearlinear::matmul(nearlinear::PlusTimes<double>{}, lengths, lengths, {.mask = edges});
+///     }
 template <Semiring S, class I>
 CsrMatrix<typename S::Value, I> matmul(const S& semiring, const CsrView<typename S::Value, I>& A,
                                        const CsrView<typename S::Value, I>& B,

@@ -48,9 +48,9 @@ class DenseRow {
   DenseRow(const S& semiring, Index cols) : semiring_(semiring), cols_(cols) {}
 
   void open(const Mask& mask, Index /*entries*/, I* columns) {
-    if (sums_.data() == nullptr) {
+    if (states_.data() == nullptr) {
       sums_ = Array<T>(cols_);
-      states_ = Array<std::uint8_t>::zeros(cols_);
+      states_ = Array<std::uint8_t>::zeros(cols_);  // last: what is made later may fail
     }
     mask_ = mask;
     open_ = ColumnState::open(mask);
