@@ -122,6 +122,16 @@ def test_out_format(left, right, out_format):
         assert C.nnz == expected.nnz
 
 
+def test_columns_are_the_rows_of_the_product_of_the_transposes():
+    rng = np.random.default_rng(12)
+    A, B = random_csr(rng, 50, 60, 0.2), random_csr(rng, 60, 40, 0.2)
+    for given in ({}, {"semiring": "max_times"}):
+        C = nl.sparse.matmul(A.tocsc(), B.tocsc(), **given)
+        transposed = nl.sparse.matmul(B.T.tocsr(), A.T.tocsr(), **given)
+        assert C.format == "csc"
+        assert_identical(C.T, transposed)
+
+
 def test_kind_is_kept_for_columns_too():
     A = sp.csc_matrix(np.eye(3))
     assert isinstance(nl.sparse.matmul(A, A), sp.csc_matrix)

@@ -17,7 +17,8 @@ class MatmulEstimate(NamedTuple):
     nnz : int
         Bound on the number of entries of the product: no row has more of them than columns or scalar products.
     bytes : int
-        What a product of so many entries takes, with the types that the operands have.
+        What a product of so many entries takes, in CSR, with the types that the operands have; integers and booleans
+        count as float64.
     """
 
     products: int

@@ -129,12 +129,12 @@ def matmul(
     With :math:`f = \sum_{(i, k) \in A} \mathrm{nnz}(B_{k:})`, the number of scalar products, it takes
     :math:`O(\mathrm{nnz}(A) + \mathrm{nnz}(B) + f)` operations; hashing takes a factor
     :math:`\log \mathrm{nnz}(C_{i:})` more, for sorting. Memory: the result, and per thread about 2 MB and an
-    accumulator. Entry :math:`C_{ij}` is summed in the order in which row i of `A` is stored; to first order its error
-    is at most :math:`\mathrm{nnz}(A_{i:})\, u\, (|A| |B|)_{ij}`, u being the unit round-off. NaN and Inf spread through
-    stored entries only.
+    accumulator. Entry :math:`C_{ij}` is summed in the order in which row i of `A` is stored, or, where the result is
+    CSC, column j of `B`; to first order its error is at most :math:`\mathrm{nnz}(A_{i:})\, u\, (|A| |B|)_{ij}`, u being
+    the unit round-off (CSC: :math:`\mathrm{nnz}(B_{:j})`). NaN and Inf spread through stored entries only.
 
     With a dense operand it takes :math:`2\, \mathrm{nnz}(A)\, m` or :math:`2\, n\, \mathrm{nnz}(B)` operations, and
-    entries are summed in the same order, without fused operations: the bits are those of the sparse product, but for
+    entries are summed in the order of CSR, without fused operations: the bits are those of the sparse product, but for
     the sign of zeros, and where a sparse `B` stores a place twice, which that product sums up first.
 
     ============  =======================================  =========================  =================
