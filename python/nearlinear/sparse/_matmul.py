@@ -248,8 +248,9 @@ def matmul(
     options["assume_valid"] = check == "none"
     if by_columns and check != "none":
         options["assume_valid"] = _require_valid_transposes(operands, mask_values)
-    widest = np.result_type(*(operand.indices.dtype for operand in operands.values()))
-    operands = {argument: operand.astype(operand.dtype, widest) for argument, operand in operands.items()}
+    widths = {operand.indices.dtype for operand in operands.values()}
+    if len(widths) > 1:
+        operands = {argument: operand.astype(operand.dtype, np.int64) for argument, operand in operands.items()}
     left, right = (operands.pop(argument) for argument in ("BA" if by_columns else "AB"))
 
     with _progress.watch("matmul", callback, verbose) as keep_going:

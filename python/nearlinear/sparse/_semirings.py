@@ -12,6 +12,9 @@ NAMES = ("plus_times", "min_plus", "max_plus", "max_times", "or_and", "plus_pair
 NEED_ORDER = ("min_plus", "max_plus", "max_times", "min_first")
 
 
+_USUAL = (np.dtype(np.float64), np.dtype(np.float32))
+
+
 class Types(NamedTuple):
     """The types of a product."""
 
@@ -31,6 +34,8 @@ class Types(NamedTuple):
 
 def check_number(name: str, dtype: np.dtype[Any]) -> np.dtype[Any]:
     """Return a type of SciPy's sparse products, in the byte order of this machine."""
+    if dtype in _USUAL:
+        return dtype
     if dtype.kind in "biu" or (dtype.kind, dtype.itemsize) in (("f", 4), ("f", 8), ("c", 8), ("c", 16)):
         return dtype.newbyteorder("=")
     raise TypeError(
@@ -41,6 +46,8 @@ def check_number(name: str, dtype: np.dtype[Any]) -> np.dtype[Any]:
 def types_of(semiring: str, factors: dict[str, Any], added: list[Any], dtype: DTypeLike | None) -> Types:
     """Return the types of a product of two factors, to which numbers and matrices of other types are added."""
     given = {name: check_number(name, factor.dtype) for name, factor in factors.items()}
+    if semiring == "plus_times" and dtype is None and not added and given["A"] == given["B"]:
+        return Types(given["A"], given["A"], _computed(given["A"]))  # the usual case, at once
     if semiring == "min_first":
         del given["B"]
     wanted = None if dtype is None else check_number("dtype", np.dtype(dtype))
