@@ -21,15 +21,24 @@ using CollectAbove = Index (*)(const T* x, Index begin, Index size, T threshold,
 
 constexpr Index collected_together = 64;
 
+/// The order of indices in which larger values come first, and of equals the first; none may be NaN.
+template <class T>
+struct LargestFirst {
+  const T* values;
+
+  bool operator()(Index i, Index j) const { return values[i] > values[j] || (values[i] == values[j] && i < j); }
+};
+
 /// Finds the largest entries of one vector after the other, and keeps its memory between them.
 template <class T>
 class LargestEntries {
  public:
   explicit LargestEntries(CollectAbove<T> collect_above) : collect_above_(collect_above) {}
 
-  /// The indices of the k largest entries of x, k of at least 1 and at most the size of x: the largest first, of equals
-  /// those that come first, NaN behind all others. Entries below `warm_threshold` are looked at only when there are
-  /// fewer than k others; NaN and -Inf stand for none. poll(i) is called now and then, when i entries have been seen.
+  /// The indices of the k largest entries of x, k of at least 1 and at most the size of x, of equals those that come
+  /// first: in no order, but for NaN, which is taken and stands behind all others. Entries below `warm_threshold` are
+  /// looked at only when there are fewer than k others; NaN and -Inf stand for none. poll(i) is called now and then,
+  /// when i entries have been seen.
   ///
   /// The span is valid until the next call, and may be written to.
   template <class Poll>
@@ -50,14 +59,12 @@ class LargestEntries {
 
   static Index capacity(Index k) { return 2 * k + collected_together; }
 
-  /// The k largest of the entries above `threshold`, or all of them when there are fewer, in order; returns their
-  /// number. No candidate is NaN, so that their order is strict.
+  /// The k largest of the entries above `threshold`, or all of them when there are fewer; returns their number. No
+  /// candidate is NaN, so that their order is strict.
   template <class Poll>
   Index collect(std::span<const T> x, Index k, T threshold, const Poll& poll) {
     const T* const values = x.data();
-    const auto in_order = [values](Index i, Index j) {
-      return values[i] > values[j] || (values[i] == values[j] && i < j);
-    };
+    const LargestFirst<T> in_order{values};
     const Index n = std::ssize(x);
     Index count = 0;
     for (Index at = 0; at < n;) {
@@ -72,7 +79,6 @@ class LargestEntries {
     }
     const Index kept = std::min(k, count);
     if (kept < count) std::nth_element(found_.begin(), found_.begin() + kept, found_.begin() + count, in_order);
-    std::sort(found_.begin(), found_.begin() + kept, in_order);
     return kept;
   }
 

@@ -16,7 +16,7 @@ using nearlinear::ceil_divide;
 using nearlinear::Index;
 
 constexpr Index block_bytes = Index{2} << 20;  // of B
-static_assert(largest_height % tile_rows == 0);
+static_assert(row_unit % tile_rows == 0);
 
 /// C <- C + alpha A B for C of m x n and packed panels of B; those of A lie panel_stride apart.
 template <class T>

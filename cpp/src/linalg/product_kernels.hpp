@@ -19,8 +19,9 @@ struct Operand {
   }
 };
 
-constexpr Index largest_depth = 320;   // of a block of factors that is packed and multiplied with in one go
-constexpr Index largest_height = 120;  // of such a block of A; a multiple of every instruction set's panels
+constexpr Index largest_depth = 320;            // of a block of factors that is packed and multiplied with in one go
+constexpr Index row_unit = 24;                  // a multiple of the height of panels of A on every instruction set
+constexpr Index largest_height = 5 * row_unit;  // of such a block of A
 
 template <class T>
 struct ProductKernelsFor {

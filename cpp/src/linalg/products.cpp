@@ -13,6 +13,7 @@ namespace nearlinear {
 namespace {
 
 using linalg::Operand;
+using linalg::row_unit;
 
 template <class T>
 Operand<T> operand(MatrixView<const T> matrix, Transpose op = Transpose::no) {
@@ -40,7 +41,6 @@ Index even_part(Index size, Index most, Index unit) {
 }
 
 constexpr Index block_bytes = Index{4} << 20;  // of B: it stays in the cache that threads share
-constexpr Index row_unit = 24;                 // parts of C begin where panels of A do, on every instruction set
 constexpr Index panels_together = 8;           // that a thread packs, or at least multiplies with, in one go
 constexpr Index parts_per_thread = 4;          // of C, at least: so that no thread waits for another for long
 constexpr double pack_rate = 1;                // numbers per nanosecond
@@ -84,7 +84,7 @@ class BlockedProduct {
       kernels_.pack(depth, end - first, b_.at(begin, col + first), packed_b_.data() + first * depth);
     });
 
-    // Parts of some rows, and of some columns where rows alone are not enough.
+    // Parts of some rows, which begin where panels of A do, and of some columns where rows alone are not enough.
     const Index m = C_.rows(), units = ceil_divide(m, row_unit), most = linalg::largest_height / row_unit;
     const Index wanted = threads_ == 1 ? 1 : ceil_divide(ceil_divide(units, most), threads_) * threads_;
     const Index down = std::clamp(wanted, ceil_divide(units, most), units);

@@ -1,5 +1,6 @@
 // Selection of the largest entries of a vector.
 #include <algorithm>
+#include <cmath>
 #include <type_traits>
 
 #include "core/largest_entries.hpp"
@@ -28,9 +29,12 @@ void top_k(std::span<const T> x, Index k, std::span<Index> indices, std::type_id
   if (k == 0) return;
   Monitor monitor(run.keep_going);
   LargestEntries<T> largest(collect_above<T>());
-  const std::span<const Index> found = largest.find(x, k, warm_threshold, [&](Index seen) {
+  const std::span<Index> found = largest.find(x, k, warm_threshold, [&](Index seen) {
     monitor.poll(static_cast<double>(seen) / static_cast<double>(x.size()));
   });
+  const auto numbers_end =
+      std::find_if(found.begin(), found.end(), [x](Index i) { return std::isnan(x[static_cast<std::size_t>(i)]); });
+  std::sort(found.begin(), numbers_end, LargestFirst<T>{x.data()});
   std::copy(found.begin(), found.end(), indices.begin());
 }
 
