@@ -55,6 +55,21 @@ def test_largest_of_a_row_that_is_longer_than_all_others(n_threads):
     assert_identical(C, reference.select(nl.sparse.matmul(A, A), top_k=7))
 
 
+@pytest.mark.parametrize("selection", [{"top_k": 10}, {"top_k": 10, "threshold": 0.3}, {"top_k": 90}])
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 0.0])
+def test_rows_with_and_without_enough_entries_above_zero(selection, bad):
+    # The largest entries are looked for among the sums of all columns, unless too few sums are positive.
+    rng = np.random.default_rng(3)
+    signs = rng.choice([-1.0, 1.0], (300, 1))  # of rows: many runs of good ones and of bad ones
+    A = sp.csr_array(signs * rng.random((300, 12)) * (rng.random((300, 12)) < 0.6))
+    B = random_csr(rng, 12, 100, 0.5)
+    B.data[:] = np.abs(B.data)
+    B.data[::17] = bad
+    for n_threads in (1, 2):
+        C = nl.sparse.matmul(A, B, **selection, n_threads=n_threads)
+        assert_identical(C, reference.select(nl.sparse.matmul(A, B), **selection))
+
+
 def test_pruned_product_is_scipys():
     rng = np.random.default_rng(0)
     A = sp.csr_array(rng.integers(-2, 3, (80, 80)) * (rng.random((80, 80)) < 0.2)).astype(float)

@@ -43,7 +43,7 @@ class LargestEntries {
   /// The span is valid until the next call, and may be written to.
   template <class Poll>
   std::span<Index> find(std::span<const T> x, Index k, T warm_threshold, const Poll& poll) {
-    if (found_.size() < capacity(k)) found_ = Array<Index>(capacity(k));
+    reserve(k);
     // Entries equal to the threshold count: the greatest number below it is what they must lie above.
     Index count = 0;
     if (warm_threshold > lowest) count = collect(x, k, std::nextafter(warm_threshold, lowest), poll);
@@ -53,11 +53,22 @@ class LargestEntries {
     return {found_.data(), static_cast<std::size_t>(k)};
   }
 
+  /// The same of the entries above `threshold` alone, or all of these when there are fewer than k; none is NaN.
+  template <class Poll>
+  std::span<Index> find_above(std::span<const T> x, Index k, T threshold, const Poll& poll) {
+    reserve(k);
+    return {found_.data(), static_cast<std::size_t>(collect(x, k, threshold, poll))};
+  }
+
  private:
   static constexpr T lowest = -std::numeric_limits<T>::infinity();
   static constexpr Index stretch = Index{1} << 20;  // entries between two polls
 
   static Index capacity(Index k) { return 2 * k + collected_together; }
+
+  void reserve(Index k) {
+    if (found_.size() < capacity(k)) found_ = Array<Index>(capacity(k));
+  }
 
   /// The k largest of the entries above `threshold`, or all of them when there are fewer; returns their number. No
   /// candidate is NaN, so that their order is strict.

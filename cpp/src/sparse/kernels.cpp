@@ -280,8 +280,15 @@ Index multiply_hash(const Operands<T, I>& operands, const Token& token, const Ha
 }
 
 template <class T, class I>
+void add_row(const Operands<T, I>& operands, Index row, T* sums) noexcept {
+  const Rows<T, I, true> rows(operands, Token{});
+  for_each_product(rows, rows.row_of_a(row), [=](I column, T product) { sums[column] += product; });
+}
+
+template <class T, class I>
 constexpr ProductKernels<T, I> product_kernels = {.multiply_dense = multiply_dense<T, I>,
                                                   .multiply_hash = multiply_hash<T, I>,
+                                                  .add_row = add_row<T, I>,
                                                   .collect_above = nearlinear::collect_above<T>};
 
 }  // namespace

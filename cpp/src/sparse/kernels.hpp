@@ -75,11 +75,16 @@ using MultiplyHash = Index (*)(const Operands<T, I>& operands, const Token& toke
                                const HashAccumulator<T, I>& accumulator, I* indices, T* data,
                                Index* row_sizes) noexcept;
 
+/// Adds row `row` of A B to `sums`, one for every column of B.
+template <class T, class I>
+using AddRow = void (*)(const Operands<T, I>& operands, Index row, T* sums) noexcept;
+
 /// Kernels of one pair of types.
 template <class T, class I>
 struct ProductKernels {
   MultiplyDense<T, I> multiply_dense;
   MultiplyHash<T, I> multiply_hash;
+  AddRow<T, I> add_row;
   CollectAbove<T> collect_above;
 };
 

@@ -2,6 +2,7 @@
 // order.
 #include <algorithm>
 #include <limits>
+#include <optional>
 #include <vector>
 
 #include "core/threads.hpp"
@@ -9,6 +10,7 @@
 #include "sparse/accumulators.hpp"
 #include "sparse/assembly.hpp"
 #include "sparse/kernels.hpp"
+#include "sparse/largest_sums.hpp"
 #include "sparse/selection.hpp"
 #include "sparse/tokens.hpp"
 
@@ -92,9 +94,12 @@ class Multiplication {
   }
 
  private:
+  using Place = typename Assembly<T, I>::Place;
+
   struct Worker {
     sparse::DenseMemory<T> dense = {};
     sparse::HashMemory<T, I> hash = {};
+    sparse::LargestSums<T, I> largest_sums = {};
     LargestEntries<T> largest{product_kernels<T, I>().collect_above};
   };
 
@@ -117,21 +122,45 @@ class Multiplication {
     const Token& token = tokens_.list[static_cast<std::size_t>(t)];
     Worker& mine = workers_[static_cast<std::size_t>(worker)];
     const auto place = assembly_.begin(t, worker);
+    const bool from_sums = sparse::LargestSums<T, I>::are_worth_a_look(selection_, token, dense_);
+    assembly_.finish(t, worker, from_sums ? compute_from_sums(token, mine, place) : compute_rows(token, mine, place));
+  }
+
+  Index compute_rows(const Token& token, Worker& mine, const Place& place) {
     const auto& kernels = product_kernels<T, I>();
-    const sparse::Operands<T, I> operands{A_.indptr.data(), A_.indices.data(), A_.data.data(),
-                                          B_.indptr.data(), B_.indices.data(), B_.data.data()};
-    Index entries = dense_ ? kernels.multiply_dense(operands, token, mine.dense.accumulator(B_.cols), place.indices,
-                                                    place.data, place.row_sizes)
-                           : kernels.multiply_hash(operands, token, mine.hash.accumulator(token.largest_row),
-                                                   place.indices, place.data, place.row_sizes);
-    if (!selection_.keeps_all())
-      entries = sparse::select_entries(selection_, token.row_end - token.row_begin, place.indices, place.data,
-                                       place.row_sizes, mine.largest);
-    assembly_.finish(t, worker, entries);
+    const Index entries = dense_ ? kernels.multiply_dense(operands_, token, mine.dense.accumulator(B_.cols),
+                                                          place.indices, place.data, place.row_sizes)
+                                 : kernels.multiply_hash(operands_, token, mine.hash.accumulator(token.largest_row),
+                                                         place.indices, place.data, place.row_sizes);
+    if (selection_.keeps_all()) return entries;
+    return sparse::select_entries(selection_, token.row_end - token.row_begin, place.indices, place.data,
+                                  place.row_sizes, mine.largest);
+  }
+
+  Index compute_from_sums(const Token& token, Worker& mine, const Place& place) {
+    const std::span<T> sums(mine.dense.accumulator(B_.cols).sums, static_cast<std::size_t>(B_.cols));
+    Index entries = 0;
+    for (Index row = token.row_begin; row < token.row_end; ++row) {
+      const Place rest{place.indices + entries, place.data + entries, place.row_sizes + (row - token.row_begin)};
+      const std::optional<Index> size = mine.largest_sums.compute(product_kernels<T, I>(), operands_, selection_, row,
+                                                                  sums, mine.largest, rest.indices, rest.data);
+      if (size) {
+        *rest.row_sizes = *size;
+        entries += *size;
+      } else {
+        Token one_row = token;
+        one_row.row_begin = row;
+        one_row.row_end = row + 1;
+        entries += compute_rows(one_row, mine, rest);
+      }
+    }
+    return entries;
   }
 
   const CsrView<T, I>& A_;
   const CsrView<T, I>& B_;
+  const sparse::Operands<T, I> operands_{A_.indptr.data(), A_.indices.data(), A_.data.data(),
+                                         B_.indptr.data(), B_.indices.data(), B_.data.data()};
   sparse::Selection selection_;
   Index max_bytes_;
   Monitor& monitor_;
