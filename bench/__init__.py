@@ -22,6 +22,7 @@ ROOMS = (
     "linalg.top_k",
     "linalg.triangular_solve",
     "sparse.matmul",
+    "sparse.plan",
     "sparse.spmm",
     "sparse.top_k",
 )

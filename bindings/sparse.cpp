@@ -6,6 +6,7 @@
 #include "sparse/csr.hpp"
 
 void bind_sparse_semirings(nb::module_& module);
+void bind_sparse_plan(nb::module_& module);
 
 namespace {
 
@@ -114,4 +115,5 @@ void bind_sparse(nb::module_& module) {
   bind_types<double, std::int32_t>(module);
   bind_types<double, std::int64_t>(module);
   bind_sparse_semirings(module);
+  bind_sparse_plan(module);
 }

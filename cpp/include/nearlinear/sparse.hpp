@@ -7,3 +7,4 @@
 #include "nearlinear/sparse/named_semirings.hpp"
 #include "nearlinear/sparse/semiring_matmul.hpp"
 #include "nearlinear/sparse/semirings.hpp"
+#include "nearlinear/sparse/plan.hpp"

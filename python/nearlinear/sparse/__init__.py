@@ -2,5 +2,12 @@
 
 from nearlinear.sparse._estimate import MatmulEstimate, estimate, matmul_nnz
 from nearlinear.sparse._matmul import matmul
+from nearlinear.sparse._plan import MatmulPlan
 
-__all__ = ["MatmulEstimate", "estimate", "matmul", "matmul_nnz"]
+__all__ = [
+    "MatmulEstimate",
+    "MatmulPlan",
+    "estimate",
+    "matmul",
+    "matmul_nnz",
+]
