@@ -21,10 +21,12 @@ ROOMS = (
     "linalg.randomized_svd",
     "linalg.top_k",
     "linalg.triangular_solve",
+    "sparse.gram",
     "sparse.matmul",
     "sparse.plan",
     "sparse.spmm",
     "sparse.top_k",
+    "sparse.triple_product",
 )
 
 

@@ -7,6 +7,7 @@
 
 void bind_sparse_semirings(nb::module_& module);
 void bind_sparse_plan(nb::module_& module);
+void bind_sparse_products(nb::module_& module);
 
 namespace {
 
@@ -116,4 +117,5 @@ void bind_sparse(nb::module_& module) {
   bind_types<double, std::int64_t>(module);
   bind_sparse_semirings(module);
   bind_sparse_plan(module);
+  bind_sparse_products(module);
 }

@@ -122,12 +122,16 @@ def test_wrong_number_of_dimensions_shows_the_shape(case):
 
 
 def test_mismatched_shapes_are_both_shown(case):
+    if case.alone:
+        pytest.skip("nothing has to fit")
     for shape in [(2, 2), (4, 5)]:
         with pytest.raises(ValueError, match=rf"{shape[0]} x {shape[1]}.*3 x 3|3 x 3.*{shape[0]} x {shape[1]}"):
             case.call(sp.csr_array(shape))
 
 
 def test_nan_and_inf_spread_through_stored_entries_only(case):
+    if case.alone:
+        pytest.skip("the matrix is multiplied with itself")
     matrix = case.good
     matrix.data[0] = np.nan
     result = case.call(matrix)

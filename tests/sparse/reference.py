@@ -107,6 +107,14 @@ def select(matrix, *, prune_zeros=False, threshold=None, top_k=None):
     return scipy.sparse.csr_array((matrix.data[kept], matrix.indices[kept], counts[matrix.indptr]), shape=matrix.shape)
 
 
+def sum_duplicates(matrix):
+    """Return the matrix in canonical format: entries of a place summed in the order in which they are stored."""
+    identity = scipy.sparse.eye_array(matrix.shape[0], dtype=matrix.dtype, format="csr")
+    index = matrix.indices.dtype
+    identity.indices, identity.indptr = identity.indices.astype(index), identity.indptr.astype(index)
+    return matmul(identity, matrix)
+
+
 def row_of(matrix, i):
     row = {}
     for e in range(matrix.indptr[i], matrix.indptr[i + 1]):

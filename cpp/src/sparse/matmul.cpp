@@ -11,6 +11,7 @@
 #include "sparse/assembly.hpp"
 #include "sparse/kernels.hpp"
 #include "sparse/largest_sums.hpp"
+#include "sparse/multiply.hpp"
 #include "sparse/selection.hpp"
 #include "sparse/tokens.hpp"
 
@@ -220,6 +221,13 @@ CsrMatrixOfAnySize<T> product_by_sorting(const CsrView<T, I>& A, const CsrView<T
   return matmul_any_size(NamedSemiring{}, A, B, SemiringOptions<T, I>{.matmul = options}, run);
 }
 
+/// With the operands' indices, if they can count the entries.
+template <class T, class I>
+CsrMatrix<T, I> counted(Index rows, Index cols, WideProduct<T, I>&& product) {
+  detail::require_can_count<I>(product.indices.size());
+  return with_index<I>(rows, cols, std::move(product));
+}
+
 }  // namespace
 
 void detail::require_valid_options(const char* function, const MatmulOptions& options) {
@@ -237,9 +245,13 @@ CsrMatrix<T, I> matmul(const CsrView<T, I>& A, const CsrView<T, I>& B, const Mat
     detail::require_can_count<I>(std::visit([](const auto& matrix) { return matrix.nnz(); }, product));
     return std::get<CsrMatrix<T, I>>(std::move(product));
   }
-  WideProduct<T, I> product = checked_product_of(A, B, options, run);
-  detail::require_can_count<I>(product.indices.size());
-  return with_index<I>(A.rows, B.cols, std::move(product));
+  return counted(A.rows, B.cols, checked_product_of(A, B, options, run));
+}
+
+template <class T, class I>
+CsrMatrix<T, I> sparse::multiply(const CsrView<T, I>& A, const CsrView<T, I>& B, const RunOptions& run) {
+  Monitor monitor(run.keep_going);
+  return counted(A.rows, B.cols, Multiplication<T, I>(A, B, {}, run.n_threads, monitor).product());
 }
 
 template <class T>
@@ -272,10 +284,11 @@ Index matmul_nnz(const CsrView<T, I>& A, const CsrView<T, I>& B, const MatmulOpt
                                });
 }
 
-#define NEARLINEAR_INSTANTIATE(T, I)                                                                      \
-  template CsrMatrix<T, I> matmul(const CsrView<T, I>&, const CsrView<T, I>&, const MatmulOptions&,       \
-                                  const RunOptions&);                                                     \
-  template MatmulEstimate estimate_matmul(const CsrView<T, I>&, const CsrView<T, I>&, const RunOptions&); \
+#define NEARLINEAR_INSTANTIATE(T, I)                                                                        \
+  template CsrMatrix<T, I> matmul(const CsrView<T, I>&, const CsrView<T, I>&, const MatmulOptions&,         \
+                                  const RunOptions&);                                                       \
+  template CsrMatrix<T, I> sparse::multiply(const CsrView<T, I>&, const CsrView<T, I>&, const RunOptions&); \
+  template MatmulEstimate estimate_matmul(const CsrView<T, I>&, const CsrView<T, I>&, const RunOptions&);   \
   template Index matmul_nnz(const CsrView<T, I>&, const CsrView<T, I>&, const MatmulOptions&, const RunOptions&);
 NEARLINEAR_INSTANTIATE(float, std::int32_t)
 NEARLINEAR_INSTANTIATE(float, std::int64_t)
