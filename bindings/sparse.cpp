@@ -65,7 +65,7 @@ void bind_counts(nb::module_& module) {
   module.def(
       "estimate_matmul",
       [](const CsrTuple<T, I>& A, const CsrTuple<T, I>& B, int n_threads) {
-        const nearlinear::RunOptions run = run_options(n_threads, nb::none());
+        const nearlinear::RunOptions run = run_options(n_threads);
         const auto found =
             without_gil([&] { return nearlinear::estimate_matmul(csr_view<T, I>(A), csr_view<T, I>(B), run); });
         return std::tuple(found.products, found.nnz, found.bytes);
@@ -88,7 +88,7 @@ void bind_require_valid_csr(nb::module_& module) {
   module.def(
       "require_valid_csr",
       [](const CsrTuple<T, I>& matrix, const char* function, const char* argument) {
-        const nearlinear::RunOptions run = run_options(0, nb::none());
+        const nearlinear::RunOptions run = run_options(0);
         return without_gil(
             [&] { return nearlinear::require_valid_csr(csr_view<T, I>(matrix), function, argument, run); });
       },
