@@ -43,7 +43,7 @@ void bind_require_valid_csr(nb::module_& module) {
   module.def(
       "require_valid_csr",
       [](const CsrTuple<T, I>& matrix, const char* function, const char* argument) {
-        const nearlinear::RunOptions run = run_options(0, nb::none());
+        const nearlinear::RunOptions run = run_options(0);
         return without_gil(
             [&] { return nearlinear::require_valid_csr(csr_view<T, I>(matrix), function, argument, run); });
       },
