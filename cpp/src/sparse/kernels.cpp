@@ -10,6 +10,7 @@
 
 #include "core/collect_above.hpp"
 #include "sparse/extract.hpp"
+#include "sparse/plan_kernels.hpp"
 #include "sparse/sort_network.hpp"
 #include "sparse/spmm_kernels.hpp"
 
@@ -299,4 +300,5 @@ NEARLINEAR_DEFINE_KERNELS(sparse) = {
                 .f64_i32 = product_kernels<double, std::int32_t>,
                 .f64_i64 = product_kernels<double, std::int64_t>},
     .spmm = &spmm_kernels,
+    .plan = &plan_kernels,
 };

@@ -107,10 +107,13 @@ const Of<T, I>& of_types(const TypedKernels<Of>& table) {
 
 template <class T, class I>
 struct SpmmKernelsFor;  // sparse/spmm_kernels.hpp
+template <class T, class I>
+struct PlanKernels;  // sparse/plan_kernels.hpp
 
 struct Kernels {
   TypedKernels<ProductKernels> product;
   const TypedKernels<SpmmKernelsFor>* spmm;
+  const TypedKernels<PlanKernels>* plan;
 };
 
 NEARLINEAR_DECLARE_KERNELS(sparse)

@@ -15,7 +15,7 @@
 namespace nearlinear {
 namespace {
 
-using sparse_plan::Position;
+using sparse::Position;
 
 // Six positions of two bytes take what an entry of C takes; where more products meet, each entry's share of a dense
 // accumulator's upkeep is small (measured).
@@ -157,8 +157,7 @@ struct MatmulPlan<T, I>::Parts {
     Index longest = 0;
     for (Index i = work.row_begin; i < work.row_end; ++i)
       longest = std::max<Index>(longest, c_indptr[i + 1] - c_indptr[i]);
-    return work.all_columns && work.products <= most_products_per_entry * entries &&
-           longest <= sparse_plan::most_positions;
+    return work.all_columns && work.products <= most_products_per_entry * entries && longest <= sparse::most_positions;
   }
 
   void find_positions(const RunOptions& run) {
@@ -217,11 +216,11 @@ struct MatmulPlan<T, I>::Parts {
     Monitor monitor(run.keep_going);
     Array<T> sums_of_b;
     if (b_entry.data() != nullptr) sums_of_b = summed(b_data, run.n_threads, monitor);
-    const sparse_plan::Operands<T, I> operands{
+    const sparse::PlanOperands<T, I> operands{
         a_indptr.data(), a_indices.data(), a_data.data(),
         b_indptr.data(), b_indices.data(), b_entry.data() == nullptr ? b_data.data() : sums_of_b.data(),
         c_indptr.data(), numbered(),       c_data.data()};
-    const auto& kernels = sparse::of_types<T, I>(sparse_plan::kernels().plan);
+    const auto& kernels = sparse::of_types<T, I>(*sparse::kernels().plan);
     const int threads = thread_count(run.n_threads, checked_sum(products, rows));
     std::vector<Array<T>> accumulators(static_cast<std::size_t>(threads));
     parallel_for_workers(std::ssize(tokens), threads, monitor, [&](Index t, int worker) {

@@ -9,7 +9,7 @@
 namespace {
 
 using nearlinear::Index;
-using namespace nearlinear::sparse_plan;
+using namespace nearlinear::sparse;
 
 // A row of B of this length is worth the question whether its columns follow one another: then it is added by vectors.
 constexpr Index shortest_run = 8;
@@ -60,8 +60,8 @@ void take(T* __restrict c, T* __restrict sums, const I* __restrict columns, Inde
 }
 
 template <class T, class I>
-void sum_at_positions(const Operands<T, I>& operands, Index begin, Index end, const Position* positions) noexcept {
-  const Operands<T, I> at = operands;
+void sum_at_positions(const PlanOperands<T, I>& operands, Index begin, Index end, const Position* positions) noexcept {
+  const PlanOperands<T, I> at = operands;
   for (Index i = begin; i < end; ++i) {
     const Index first = at.a_indptr[i], last = at.a_indptr[i + 1];
     T* const c = at.c_data + at.c_indptr[i];
@@ -83,8 +83,8 @@ void sum_at_positions(const Operands<T, I>& operands, Index begin, Index end, co
 }
 
 template <class T, class I>
-void sum_dense(const Operands<T, I>& operands, Index begin, Index end, T* sums) noexcept {
-  const Operands<T, I> at = operands;
+void sum_dense(const PlanOperands<T, I>& operands, Index begin, Index end, T* sums) noexcept {
+  const PlanOperands<T, I> at = operands;
   for (Index i = begin; i < end; ++i) {
     const Index first = at.a_indptr[i], last = at.a_indptr[i + 1];
     const Index c = at.c_indptr[i];
@@ -103,8 +103,8 @@ void sum_dense(const Operands<T, I>& operands, Index begin, Index end, T* sums) 
 }
 
 template <class T, class I>
-void sum_part(const Operands<T, I>& operands, Index row, Index col_begin, Index col_end, T* sums) noexcept {
-  const Operands<T, I> at = operands;
+void sum_part(const PlanOperands<T, I>& operands, Index row, Index col_begin, Index col_end, T* sums) noexcept {
+  const PlanOperands<T, I> at = operands;
   const auto part = [&](const I* columns, Index begin, Index end) {
     const I* const first = std::lower_bound(columns + begin, columns + end, col_begin);
     return std::pair<Index, Index>{first - columns, std::lower_bound(first, columns + end, col_end) - columns};
@@ -119,12 +119,14 @@ void sum_part(const Operands<T, I>& operands, Index row, Index col_begin, Index 
 }
 
 template <class T, class I>
-constexpr PlanKernels<T, I> plan_kernels = {
+constexpr PlanKernels<T, I> kernels_for = {
     .sum_at_positions = sum_at_positions<T, I>, .sum_dense = sum_dense<T, I>, .sum_part = sum_part<T, I>};
 
 }  // namespace
 
-NEARLINEAR_DEFINE_KERNELS(sparse_plan) = {.plan = {.f32_i32 = plan_kernels<float, std::int32_t>,
-                                                   .f32_i64 = plan_kernels<float, std::int64_t>,
-                                                   .f64_i32 = plan_kernels<double, std::int32_t>,
-                                                   .f64_i64 = plan_kernels<double, std::int64_t>}};
+const nearlinear::sparse::TypedKernels<nearlinear::sparse::PlanKernels> nearlinear::sparse::plan_kernels = {
+    .f32_i32 = kernels_for<float, std::int32_t>,
+    .f32_i64 = kernels_for<float, std::int64_t>,
+    .f64_i32 = kernels_for<double, std::int32_t>,
+    .f64_i64 = kernels_for<double, std::int64_t>,
+};

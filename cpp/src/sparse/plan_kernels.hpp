@@ -5,12 +5,12 @@
 
 #include "sparse/kernels.hpp"
 
-namespace nearlinear::sparse_plan {
+namespace nearlinear::sparse {
 
 /// The operands and the result; B has sorted rows without duplicates. Columns of B and C may be numbered anew, in the
 /// same order.
 template <class T, class I>
-struct Operands {
+struct PlanOperands {
   const I* a_indptr;
   const I* a_indices;
   const T* a_data;
@@ -29,19 +29,17 @@ constexpr Index most_positions = Index{1} << 16;
 template <class T, class I>
 struct PlanKernels {
   /// Rows [begin, end) of C, where `positions` has the place of every scalar product in its row of C.
-  void (*sum_at_positions)(const Operands<T, I>& operands, Index begin, Index end, const Position* positions) noexcept;
+  void (*sum_at_positions)(const PlanOperands<T, I>& operands, Index begin, Index end,
+                           const Position* positions) noexcept;
 
   /// The same rows in a dense accumulator of a sum per column, zero before and after.
-  void (*sum_dense)(const Operands<T, I>& operands, Index begin, Index end, T* sums) noexcept;
+  void (*sum_dense)(const PlanOperands<T, I>& operands, Index begin, Index end, T* sums) noexcept;
 
   /// A row's entries in columns [col_begin, col_end), likewise.
-  void (*sum_part)(const Operands<T, I>& operands, Index row, Index col_begin, Index col_end, T* sums) noexcept;
+  void (*sum_part)(const PlanOperands<T, I>& operands, Index row, Index col_begin, Index col_end, T* sums) noexcept;
 };
 
-struct Kernels {
-  sparse::TypedKernels<PlanKernels> plan;
-};
+extern const TypedKernels<PlanKernels>
+    plan_kernels;  // one per instruction set: code reaches it through kernels() alone
 
-NEARLINEAR_DECLARE_KERNELS(sparse_plan)
-
-}  // namespace nearlinear::sparse_plan
+}  // namespace nearlinear::sparse
