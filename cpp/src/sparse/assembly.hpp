@@ -8,6 +8,7 @@
 #include <mutex>
 #include <vector>
 
+#include "core/threads.hpp"
 #include "nearlinear/sparse.hpp"
 #include "sparse/kernels.hpp"
 
@@ -211,5 +212,40 @@ class Assembly {
   std::condition_variable advanced_;
   bool abandoned_ = false;
 };
+
+/// Computes all tokens: compute(token, worker, place) writes a token's entries and returns how many there are.
+template <class T, class I, class Compute>
+void compute_tokens(Assembly<T, I>& assembly, const std::vector<Token>& tokens, int threads, Monitor& monitor,
+                    const Compute& compute) {
+  const auto count = std::ssize(tokens);
+  Monitor unwatched{KeepGoing{}};  // polled below: what stops one worker must not leave another waiting for it
+  parallel_for_workers(count, threads, unwatched, [&](Index t, int worker) {
+    try {
+      if (worker == 0) monitor.poll(static_cast<double>(t) / static_cast<double>(count));
+      const auto place = assembly.begin(t, worker);
+      assembly.finish(t, worker, compute(tokens[static_cast<std::size_t>(t)], worker, place));
+    } catch (...) {
+      assembly.abandon();
+      throw;
+    }
+  });
+}
+
+/// The same, for the result: once, or where there is no room for `capacity` entries, twice.
+template <class T, class I, class Compute>
+void assemble(Assembly<T, I>& assembly, const std::vector<Token>& tokens, Index capacity, int threads, Monitor& monitor,
+              const Compute& compute) {
+  constexpr double begin = 0.1, middle = 0.55;  // before comes the cutting of tokens
+  if (assembly.reserve(capacity)) {
+    monitor.enter_stage(begin, 1);
+  } else {
+    monitor.enter_stage(begin, middle);
+    compute_tokens(assembly, tokens, threads, monitor, compute);
+    assembly.allocate_exactly();
+    monitor.enter_stage(middle, 1);
+  }
+  compute_tokens(assembly, tokens, threads, monitor, compute);
+  parallel_for(threads, threads, monitor, [&](Index worker) { assembly.place_rest(static_cast<int>(worker)); });
+}
 
 }  // namespace nearlinear::sparse

@@ -78,19 +78,13 @@ class Multiplication {
     const Index bytes = bytes_of<T, I>(A_.rows, tokens_.nnz_bound);
     if (max_bytes_ > 0 && bytes > max_bytes_)
       throw out_of_memory(static_cast<std::size_t>(bytes), static_cast<std::size_t>(max_bytes_));
-    if (assembly_.reserve(tokens_.capacity)) {
-      compute_all(0.1, 1);
-    } else {
-      compute_all(0.1, 0.55);
-      assembly_.allocate_exactly();
-      compute_all(0.55, 1);
-    }
-    parallel_for(threads_, threads_, monitor_, [&](Index worker) { assembly_.place_rest(static_cast<int>(worker)); });
+    sparse::assemble(assembly_, tokens_.list, tokens_.capacity, threads_, monitor_, computation());
     return {assembly_.take_row_ends(), assembly_.take_indices(), assembly_.take_data()};
   }
 
   Index count() {
-    compute_all(0.1, 1);
+    monitor_.enter_stage(0.1, 1);
+    sparse::compute_tokens(assembly_, tokens_.list, threads_, monitor_, computation());
     return assembly_.nnz();
   }
 
@@ -104,27 +98,12 @@ class Multiplication {
     LargestEntries<T> largest{product_kernels<T, I>().collect_above};
   };
 
-  void compute_all(double begin, double end) {
-    monitor_.enter_stage(begin, end);
-    const auto count = std::ssize(tokens_.list);
-    Monitor unwatched{KeepGoing{}};  // polled below: what stops one worker must not leave another waiting for it
-    parallel_for_workers(count, threads_, unwatched, [&](Index t, int worker) {
-      try {
-        if (worker == 0) monitor_.poll(static_cast<double>(t) / static_cast<double>(count));
-        compute(t, worker);
-      } catch (...) {
-        assembly_.abandon();
-        throw;
-      }
-    });
-  }
-
-  void compute(Index t, int worker) {
-    const Token& token = tokens_.list[static_cast<std::size_t>(t)];
-    Worker& mine = workers_[static_cast<std::size_t>(worker)];
-    const auto place = assembly_.begin(t, worker);
-    const bool from_sums = sparse::LargestSums<T, I>::are_worth_a_look(selection_, token, dense_);
-    assembly_.finish(t, worker, from_sums ? compute_from_sums(token, mine, place) : compute_rows(token, mine, place));
+  auto computation() {
+    return [this](const Token& token, int worker, const Place& place) {
+      Worker& mine = workers_[static_cast<std::size_t>(worker)];
+      const bool from_sums = sparse::LargestSums<T, I>::are_worth_a_look(selection_, token, dense_);
+      return from_sums ? compute_from_sums(token, mine, place) : compute_rows(token, mine, place);
+    };
   }
 
   Index compute_rows(const Token& token, Worker& mine, const Place& place) {

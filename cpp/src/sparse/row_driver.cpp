@@ -102,35 +102,12 @@ struct alignas(size < 8 ? size : 8) Bytes {
 template <class Value, class I>
 RawCsrMatrix<I> compute_all(const RowDriverOptions& options, const Tokens& tokens, int threads,
                             RowComputation<I>& computation, Monitor& monitor) {
-  const auto count = std::ssize(tokens.list);
   sparse::Assembly<Value, I> assembly(tokens.list, options.rows, threads);
-  const auto compute = [&](Index t, int worker) {
-    const Token& token = tokens.list[static_cast<std::size_t>(t)];
-    const auto place = assembly.begin(t, worker);
-    const RowToken rows{token.row_begin, token.row_end, token.col_begin, token.col_end, token.all_columns};
-    assembly.finish(t, worker, computation.compute(rows, worker, place.indices, place.data, place.row_sizes));
-  };
-  const auto run_all = [&](double begin, double end) {
-    monitor.enter_stage(begin, end);
-    Monitor unwatched{KeepGoing{}};  // polled below: what stops one worker must not leave another waiting for it
-    parallel_for_workers(count, threads, unwatched, [&](Index t, int worker) {
-      try {
-        if (worker == 0) monitor.poll(static_cast<double>(t) / static_cast<double>(count));
-        compute(t, worker);
-      } catch (...) {
-        assembly.abandon();
-        throw;
-      }
-    });
-  };
-  if (assembly.reserve(tokens.capacity)) {
-    run_all(0.1, 1);
-  } else {
-    run_all(0.1, 0.55);
-    assembly.allocate_exactly();
-    run_all(0.55, 1);
-  }
-  parallel_for(threads, threads, monitor, [&](Index worker) { assembly.place_rest(static_cast<int>(worker)); });
+  sparse::assemble(
+      assembly, tokens.list, tokens.capacity, threads, monitor, [&](const Token& token, int worker, const auto& place) {
+        const RowToken rows{token.row_begin, token.row_end, token.col_begin, token.col_end, token.all_columns};
+        return computation.compute(rows, worker, place.indices, place.data, place.row_sizes);
+      });
   return {assembly.take_row_ends(), assembly.take_indices(), assembly.take_data().release()};
 }
 

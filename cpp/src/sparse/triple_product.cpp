@@ -19,7 +19,8 @@ namespace {
 // which the second product finds in the last cache.
 constexpr Index products_of_block = Index{1} << 22;
 
-constexpr Index sampled_rows = 1024;
+/// Rows that a choice is made by: few enough that it costs a small part of the product.
+Index sampled(Index rows) { return std::clamp<Index>(rows / 16, 1, 1024); }
 
 using sparse::at;
 using sparse::products_of_row;
@@ -59,7 +60,7 @@ bool fused_is_cheaper(const CsrView<T, I>& R, const CsrView<T, I>& A, const CsrV
       return products;
     });
   };
-  const CsrMatrix<T, I> some_of_R = sample_of(R, sampled_rows), some_of_A = sample_of(A, sampled_rows);
+  const CsrMatrix<T, I> some_of_R = sample_of(R, sampled(R.rows)), some_of_A = sample_of(A, sampled(A.rows));
   const CsrMatrix<T, I> RA = sparse::multiply(some_of_R.view(), A, run);
   const CsrMatrix<T, I> AP = sparse::multiply(some_of_A.view(), P, run);
   const auto ratio = [](double part, double whole) { return whole == 0 ? 1.0 : part / whole; };

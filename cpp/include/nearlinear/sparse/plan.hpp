@@ -17,10 +17,9 @@ struct MatmulPlanOptions {
 ///
 ///     C = A B,    C_ij = sum over k of A_ik B_kj,    for any values of A and B where entries are stored
 ///
-/// - `A` is n x k, `B` is k x m, as for matmul(): rows need not be sorted, and a column may be stored twice, which
-/// means
-///   the sum. The plan takes its own copy of both patterns, so that what happens to A and B later does not matter to
-///   it. Their values have no part in it.
+/// - `A` is n x k, `B` is k x m, as for matmul(): rows need not be sorted, and a column stored twice means the sum. The
+///   plan takes its own copy of both patterns, so that what happens to A and B later does not matter to it. Their
+///   values have no part in it.
 /// - execute() takes values in the order in which A and B were stored. Its results are those of matmul(), with its
 ///   bits for every thread count and instruction set, but for the sign of zeros; C has the same error bound.
 /// - Cost: a plan takes the time of two to four products. execute() takes f = sum over A_ik of nnz(B_k) operations and
