@@ -271,7 +271,8 @@ def matmul(
             )
 
     data, indices, indptr = parts
-    parts = (data.astype(types.result, copy=False), indices, indptr)
+    # The view turns C's long long, as wide as long, into the int64 that NumPy prints without its name.
+    parts = (data.astype(types.result, copy=False).view(types.result), indices, indptr)
     is_array = isinstance(A, scipy.sparse.sparray) or isinstance(B, scipy.sparse.sparray)
     product = _wrapped(parts, (A.shape[0], B.shape[1]), is_array, by_columns)
     if by_columns != (result_format == "csc"):
