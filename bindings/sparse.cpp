@@ -84,18 +84,6 @@ void bind_counts(nb::module_& module) {
 }
 
 template <class T, class I>
-void bind_require_valid_csr(nb::module_& module) {
-  module.def(
-      "require_valid_csr",
-      [](const CsrTuple<T, I>& matrix, const char* function, const char* argument) {
-        const nearlinear::RunOptions run = run_options(0);
-        return without_gil(
-            [&] { return nearlinear::require_valid_csr(csr_view<T, I>(matrix), function, argument, run); });
-      },
-      "matrix"_a.noconvert(), "function"_a, "argument"_a);
-}
-
-template <class T, class I>
 void bind_types(nb::module_& module) {
   bind_matmul<T, I>(module);
   bind_spmm<T, I>(module);

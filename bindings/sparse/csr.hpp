@@ -29,3 +29,15 @@ CsrParts csr_parts(nearlinear::CsrMatrix<T, I>&& matrix) {
   return nb::make_tuple(as_numpy(std::move(matrix.data)), as_numpy(std::move(matrix.indices)),
                         as_numpy(std::move(matrix.indptr)));
 }
+
+template <class T, class I>
+void bind_require_valid_csr(nb::module_& module) {
+  module.def(
+      "require_valid_csr",
+      [](const CsrTuple<T, I>& matrix, const char* function, const char* argument) {
+        const nearlinear::RunOptions run = run_options(0);
+        return without_gil(
+            [&] { return nearlinear::require_valid_csr(csr_view<T, I>(matrix), function, argument, run); });
+      },
+      "matrix"_a.noconvert(), "function"_a, "argument"_a);
+}

@@ -37,24 +37,11 @@ void bind_semiring_matmul(nb::module_& module) {
       "callback"_a = nb::none());
 }
 
-/// For types that have no product of their own to check them.
-template <class T, class I>
-void bind_require_valid_csr(nb::module_& module) {
-  module.def(
-      "require_valid_csr",
-      [](const CsrTuple<T, I>& matrix, const char* function, const char* argument) {
-        const nearlinear::RunOptions run = run_options(0);
-        return without_gil(
-            [&] { return nearlinear::require_valid_csr(csr_view<T, I>(matrix), function, argument, run); });
-      },
-      "matrix"_a.noconvert(), "function"_a, "argument"_a);
-}
-
 template <class T>
 void bind_type(nb::module_& module) {
   bind_semiring_matmul<T, std::int32_t>(module);
   bind_semiring_matmul<T, std::int64_t>(module);
-  if constexpr (!std::is_floating_point_v<T>) {
+  if constexpr (!std::is_floating_point_v<T>) {  // the others have theirs with the ordinary product
     bind_require_valid_csr<T, std::int32_t>(module);
     bind_require_valid_csr<T, std::int64_t>(module);
   }

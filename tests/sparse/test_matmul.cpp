@@ -5,37 +5,12 @@
 
 #include "check.hpp"
 #include "nearlinear/sparse.hpp"
+#include "random_matrix.hpp"
 #include "sparse/tokens.hpp"
 
 using namespace nearlinear;
 
 namespace {
-
-/// A matrix whose parts are vectors, easy to fill and to break.
-template <class T, class I>
-struct Parts {
-  Index rows;
-  Index cols;
-  std::vector<I> indptr;
-  std::vector<I> indices;
-  std::vector<T> data;
-
-  [[nodiscard]] CsrView<T, I> view() const { return {rows, cols, indptr, indices, data}; }
-};
-
-/// `per_row` entries a row, anywhere: unsorted, and some of them twice.
-template <class T, class I>
-Parts<T, I> random_parts(Index rows, Index cols, Index per_row, std::uint64_t seed) {
-  const RandomStream columns(seed, 0), values(seed, 1);
-  Parts<T, I> parts{rows, cols, {0}, {}, {}};
-  for (Index e = 0; e < rows * per_row; ++e) {
-    const auto i = static_cast<std::uint64_t>(e);
-    parts.indices.push_back(static_cast<I>(columns.uniform(i) * static_cast<double>(cols)));
-    parts.data.push_back(static_cast<T>(values.normal(i)));
-    if ((e + 1) % per_row == 0) parts.indptr.push_back(static_cast<I>(e + 1));
-  }
-  return parts;
-}
 
 /// The definition, in double: row by row, a table from column to sum.
 template <class T, class I>
@@ -72,16 +47,16 @@ void check_types() {
   const double tolerance = 100 * static_cast<double>(std::numeric_limits<T>::epsilon());
   for (const Index per_row : {1, 2, 4, 9})
     for (const Accumulator accumulator : {Accumulator::automatic, Accumulator::dense, Accumulator::hash}) {
-      const auto A = random_parts<T, I>(300, 200, per_row, 1);
-      const auto B = random_parts<T, I>(200, 500, per_row, 2);
+      const auto A = random_matrix<T, I>(300, 200, per_row, 1);
+      const auto B = random_matrix<T, I>(200, 500, per_row, 2);
       const auto C = matmul(A.view(), B.view(), {.accumulator = accumulator});
       CHECK(agrees_with_definition(A.view(), B.view(), C.view(), tolerance));
     }
 }
 
 /// A full first row and a diagonal: the first row of the square has two thirds of all products.
-Parts<double, int> full_first_row(Index n) {
-  Parts<double, int> parts{n, n, {0}, {}, {}};
+TestMatrix<double, int> full_first_row(Index n) {
+  TestMatrix<double, int> parts{n, n, {0}, {}, {}};
   for (Index i = 0; i < n; ++i) {
     for (Index j = i == 0 ? 0 : i; j < (i == 0 ? n : i + 1); ++j) {
       parts.indices.push_back(static_cast<int>(j));
@@ -102,7 +77,7 @@ TEST("matmul agrees with its definition in every type") {
 }
 
 TEST("matmul gives the same bits for every number of threads and accumulator") {
-  const auto A = random_parts<double, int>(4000, 4000, 20, 3);
+  const auto A = random_matrix<double, int>(4000, 4000, 20, 3);
   const auto expected = matmul(A.view(), A.view(), {}, {.n_threads = 1});
   for (const int threads : {2, 3, 8})
     for (const Accumulator accumulator : {Accumulator::dense, Accumulator::hash})
@@ -124,8 +99,8 @@ TEST("a row that others would wait for is cut by columns, and its sums stay as t
 }
 
 TEST("tokens cover every row once, in order") {
-  const auto A = random_parts<double, int>(50'000, 300, 3, 4);
-  const auto B = random_parts<double, int>(300, 1000, 40, 5);
+  const auto A = random_matrix<double, int>(50'000, 300, 3, 4);
+  const auto B = random_matrix<double, int>(300, 1000, 40, 5);
   Monitor monitor{KeepGoing{}};
   const auto tokens = sparse::cut_tokens(A.view(), B.view(), Index{0}, 2, monitor);
   Index row = 0, products = 0;
@@ -161,7 +136,7 @@ TEST("matmul of the header's example") {
 }
 
 TEST("matmul refuses what is no matrix, and says what is wrong") {
-  const auto good = random_parts<double, int>(4, 4, 2, 6);
+  const auto good = random_matrix<double, int>(4, 4, 2, 6);
   const auto check = [&](auto change, const char* message) {
     auto bad = good;
     change(bad);
@@ -182,22 +157,22 @@ TEST("matmul refuses what is no matrix, and says what is wrong") {
   check([](auto& p) { p.data.pop_back(); }, "ends with 8");
   check([](auto& p) { p.rows = -1; }, "negative shape -1 x 4");
   check([](auto& p) { p.cols = Index{1} << 40; }, "more than its index type can number");
-  const auto wide = random_parts<double, int>(4, 5, 1, 7);
+  const auto wide = random_matrix<double, int>(4, 5, 1, 7);
   CHECK_THROWS(static_cast<void>(matmul(wide.view(), wide.view())), std::invalid_argument, "A is 4 x 5 but B is 4 x 5");
 }
 
 TEST("require_valid_csr tells whether rows increase strictly") {
-  Parts<double, int> matrix{3, 4, {0, 2, 2, 4}, {1, 3, 0, 2}, {1, 1, 1, 1}};
+  TestMatrix<double, int> matrix{3, 4, {0, 2, 2, 4}, {1, 3, 0, 2}, {1, 1, 1, 1}};
   CHECK(require_valid_csr(matrix.view(), "f", "A"));
   matrix.indices = {1, 1, 0, 2};
   CHECK(!require_valid_csr(matrix.view(), "f", "A"));
   matrix.indices = {1, 3, 2, 0};
   CHECK(!require_valid_csr(matrix.view(), "f", "A"));
-  CHECK(require_valid_csr(Parts<double, int>{0, 0, {0}, {}, {}}.view(), "f", "A"));
+  CHECK(require_valid_csr(TestMatrix<double, int>{0, 0, {0}, {}, {}}.view(), "f", "A"));
 }
 
 TEST("sum_duplicates sorts rows and sums in the stored order") {
-  const Parts<double, int> matrix{3, 4, {0, 4, 4, 6}, {3, 1, 3, 0, 2, 2}, {1, 2, 4, 8, 0.5, -0.5}};
+  const TestMatrix<double, int> matrix{3, 4, {0, 4, 4, 6}, {3, 1, 3, 0, 2, 2}, {1, 2, 4, 8, 0.5, -0.5}};
   const auto summed = sum_duplicates(matrix.view());
   CHECK((std::vector<int>(summed.indptr.begin(), summed.indptr.end()) == std::vector<int>{0, 3, 3, 4}));
   CHECK((std::vector<int>(summed.indices.begin(), summed.indices.end()) == std::vector<int>{0, 1, 3, 2}));
@@ -205,7 +180,7 @@ TEST("sum_duplicates sorts rows and sums in the stored order") {
 }
 
 TEST("matmul stops within 200 ms when it is told to, on any number of threads") {
-  const auto A = random_parts<double, int>(3000, 3000, 400, 8);
+  const auto A = random_matrix<double, int>(3000, 3000, 400, 8);
   for (const int threads : {1, 2, 4}) {
     int asked = 0;
     const KeepGoing stop = [&](double fraction) {
@@ -219,7 +194,7 @@ TEST("matmul stops within 200 ms when it is told to, on any number of threads") 
 }
 
 TEST("every allocation of matmul may fail, on one thread or more, and nobody waits for ever") {
-  const auto A = random_parts<double, int>(2000, 2000, 12, 9);  // unsorted, so that B is repaired too
+  const auto A = random_matrix<double, int>(2000, 2000, 12, 9);  // unsorted, so that B is repaired too
   const auto sorted = sum_duplicates(A.view());
   const auto expected = matmul(A.view(), A.view());
   for (const int threads : {1, 2, 4})

@@ -30,8 +30,8 @@ CsrMatrix<T, I> matpow(const CsrView<T, I>& A, Index k, const RunOptions& run) {
   require(A.rows == A.cols, "matpow: A is ", Shape{A.rows, A.cols}, "; it must be square");
   require(k >= 0, "matpow: k is ", k, "; it must not be negative");
   if (k == 0) return identity<T, I>(A.rows);
-  const CsrMatrix<T, I> base = sum_duplicates(A, run);
-  if (k == 1) return sum_duplicates(base.view(), run);
+  CsrMatrix<T, I> base = sum_duplicates(A, run);
+  if (k == 1) return base;
 
   const auto exponent = static_cast<std::make_unsigned_t<Index>>(k);
   const int squarings = static_cast<int>(std::bit_width(exponent)) - 1;

@@ -10,13 +10,7 @@ namespace nearlinear::sparse {
 /// The operands and the result; B has sorted rows without duplicates. Columns of B and C may be numbered anew, in the
 /// same order.
 template <class T, class I>
-struct PlanOperands {
-  const I* a_indptr;
-  const I* a_indices;
-  const T* a_data;
-  const I* b_indptr;
-  const I* b_indices;
-  const T* b_data;
+struct PlanOperands : Operands<T, I> {
   const I* c_indptr;
   const I* c_indices;
   T* c_data;

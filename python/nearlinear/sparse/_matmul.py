@@ -3,11 +3,10 @@
 from typing import Any, Literal
 
 import numpy as np
-import scipy.sparse
 from numpy.typing import DTypeLike
 
 from nearlinear import _core, _inputs, _progress
-from nearlinear.sparse import _dense_matmul, _factors, _formats, _semirings
+from nearlinear.sparse import _dense_matmul, _factors, _formats, _results, _semirings
 
 
 def matmul(
@@ -273,8 +272,7 @@ def matmul(
     data, indices, indptr = parts
     # The view turns C's long long, as wide as long, into the int64 that NumPy prints without its name.
     parts = (data.astype(types.result, copy=False).view(types.result), indices, indptr)
-    is_array = isinstance(A, scipy.sparse.sparray) or isinstance(B, scipy.sparse.sparray)
-    product = _wrapped(parts, (A.shape[0], B.shape[1]), is_array, by_columns)
+    product = _results.canonical(parts, (A.shape[0], B.shape[1]), A, B, by_columns=by_columns)
     if by_columns != (result_format == "csc"):
         product = product.tocsc()
         product.has_canonical_format = True
@@ -291,18 +289,6 @@ def _check_matrices(**matrices: Any) -> dict[str, Any]:
         _inputs.check_is_sparse(name, matrix)
         _semirings.check_number(name, matrix.dtype)
     return given
-
-
-def _wrapped(parts: tuple[Any, Any, Any], shape: tuple[int, int], is_array: bool, by_columns: bool) -> Any:
-    kinds = {
-        (False, False): scipy.sparse.csr_matrix,
-        (False, True): scipy.sparse.csr_array,
-        (True, False): scipy.sparse.csc_matrix,
-        (True, True): scipy.sparse.csc_array,
-    }
-    product = kinds[by_columns, is_array](parts, shape=shape)
-    product.has_canonical_format = True  # or SciPy looks at every entry to find out
-    return product
 
 
 def _with_index(product: Any, index: np.dtype[Any]) -> Any:

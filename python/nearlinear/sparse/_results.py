@@ -8,12 +8,18 @@ import scipy.sparse
 
 from nearlinear import _inputs
 
+_KINDS = {
+    (False, False): scipy.sparse.csr_matrix,
+    (False, True): scipy.sparse.csr_array,
+    (True, False): scipy.sparse.csc_matrix,
+    (True, True): scipy.sparse.csc_array,
+}
 
-def canonical(parts: Any, shape: tuple[int, int], *operands: Any) -> Any:
+
+def canonical(parts: Any, shape: tuple[int, int], *operands: Any, by_columns: bool = False) -> Any:
     """Return data, indices and indptr in canonical format: as an array if one of the operands is, else as a matrix."""
     is_array = any(isinstance(operand, scipy.sparse.sparray) for operand in operands)
-    kind = scipy.sparse.csr_array if is_array else scipy.sparse.csr_matrix
-    result = kind(parts, shape=shape)
+    result = _KINDS[by_columns, is_array](parts, shape=shape)
     result.has_canonical_format = True  # or SciPy looks at every entry to find out
     return result
 
