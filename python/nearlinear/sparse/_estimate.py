@@ -2,6 +2,8 @@
 
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from nearlinear import _core, _inputs, _progress
 from nearlinear.sparse import _factors
 
@@ -17,8 +19,7 @@ class MatmulEstimate(NamedTuple):
     nnz : int
         Bound on the number of entries of the product: no row has more of them than columns or scalar products.
     bytes : int
-        What a product of so many entries takes, in CSR, with the types that the operands have; integers and booleans
-        count as float64.
+        What a product of so many entries takes, in CSR, with the types that `matmul` gives it.
     """
 
     products: int
@@ -36,7 +37,7 @@ def estimate(A: Any, B: Any, *, n_threads: int | None = None) -> MatmulEstimate:
     Parameters
     ----------
     A, B
-        As for `matmul`, of shapes (n, k) and (k, m).
+        Sparse as for `matmul`, of shapes (n, k) and (k, m). Their values are not looked at.
     n_threads : int, optional
         Upper limit on the number of threads. By default `nearlinear.get_num_threads`.
 
@@ -64,8 +65,10 @@ def estimate(A: Any, B: Any, *, n_threads: int | None = None) -> MatmulEstimate:
     >>> nl.sparse.estimate(A, A)
     MatmulEstimate(products=4, nnz=3, bytes=48)
     """
-    a, b = _factors.operands(A, B, "estimate_matmul")
-    return MatmulEstimate(*_core.estimate_matmul(a, b, n_threads=_inputs.check_n_threads(n_threads)))
+    a, b = _factors.patterns("estimate_matmul", A=A, B=B)
+    products, nnz, _ = _core.estimate_matmul(a, b, n_threads=_inputs.check_n_threads(n_threads))
+    index, value = a.indices.itemsize, np.result_type(A.dtype, B.dtype).itemsize
+    return MatmulEstimate(products, nnz, (a.shape[0] + 1) * index + nnz * (index + value))
 
 
 def matmul_nnz(
@@ -86,7 +89,10 @@ def matmul_nnz(
 
     Parameters
     ----------
-    A, B, prune_zeros, threshold, top_k, n_threads, callback, verbose
+    A, B
+        Sparse as for `matmul`. Their values matter only to the options that drop entries: with these they are real
+        numbers, of which integers and booleans become float64.
+    prune_zeros, threshold, top_k, n_threads, callback, verbose
         As for `matmul`.
 
     Returns
@@ -111,8 +117,9 @@ def matmul_nnz(
     >>> nl.sparse.matmul_nnz(A, A)
     3
     """
-    a, b = _factors.operands(A, B, "matmul_nnz")
     selection = _factors.selection(prune_zeros, threshold, top_k)
+    operands = _factors.operands if any(selection.values()) else _factors.patterns
+    a, b = operands("matmul_nnz", A=A, B=B)
     threads = _inputs.check_n_threads(n_threads)
     with _progress.watch("matmul_nnz", callback, verbose) as keep_going:
         return int(_core.matmul_nnz(a, b, **selection, n_threads=threads, callback=keep_going))

@@ -89,7 +89,7 @@ class MatmulPlan:
         callback: _inputs.Callback | None = None,
         verbose: _progress.Verbose = False,
     ) -> None:
-        a, b = _factors.operands(_in_rows("A", A), B if B is A else _in_rows("B", B), "MatmulPlan")
+        a, b = _factors.operands("MatmulPlan", A=_in_rows("A", A), B=B if B is A else _in_rows("B", B))
         threads = _inputs.check_n_threads(n_threads)
         with _progress.watch("MatmulPlan", callback, verbose) as keep_going:
             self._plan = _results.with_wide_indices_if_needed(

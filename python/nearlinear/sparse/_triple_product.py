@@ -2,10 +2,8 @@
 
 from typing import Any, Literal
 
-import numpy as np
-
 from nearlinear import _core, _inputs, _progress
-from nearlinear.sparse import _results
+from nearlinear.sparse import _factors, _results
 
 
 def triple_product(
@@ -78,11 +76,7 @@ def triple_product(
            [-1.,  2., -1.],
            [ 0., -1.,  2.]])
     """
-    operands = {"R": R, "A": A, "P": P}
-    checked = [_inputs.check_sparse(name, value, function="triple_product") for name, value in operands.items()]
-    data = np.result_type(*(factor.data for factor in checked))
-    index = np.result_type(*(factor.indices for factor in checked))
-    factors = [factor.astype(data, index) for factor in checked]
+    factors = _factors.operands("triple_product", R=R, A=A, P=P)
     choice = _core.TripleProductMethod[_inputs.check_choice("method", method, ("auto", "fused", "separate"))]
     threads = _inputs.check_n_threads(n_threads)
     with _progress.watch("triple_product", callback, verbose) as keep_going:
