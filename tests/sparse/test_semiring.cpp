@@ -1,10 +1,10 @@
 #include <algorithm>
 #include <complex>
-#include <map>
 #include <vector>
 
 #include "check.hpp"
 #include "nearlinear/sparse.hpp"
+#include "table.hpp"
 
 using namespace nearlinear;
 
@@ -45,43 +45,6 @@ Parts<T, I> random_parts(Index rows, Index cols, Index per_row, std::uint64_t se
   return parts;
 }
 
-template <class T>
-using Table = std::map<std::pair<Index, Index>, T>;
-
-/// Places that are stored twice are added.
-template <class S, class I>
-Table<typename S::Value> table_of(const S& semiring, const CsrView<typename S::Value, I>& matrix) {
-  Table<typename S::Value> table;
-  for (Index row = 0; row < matrix.rows; ++row)
-    for (auto e = static_cast<std::size_t>(matrix.indptr[static_cast<std::size_t>(row)]);
-         e < static_cast<std::size_t>(matrix.indptr[static_cast<std::size_t>(row) + 1]); ++e) {
-      const auto [place, is_new] = table.try_emplace({row, matrix.indices[e]}, matrix.data[e]);
-      if (!is_new) place->second = semiring.add(place->second, matrix.data[e]);
-    }
-  return table;
-}
-
-/// The definition: C_0 and then the products, in the order of the rows of A.
-template <class S, class I>
-Table<typename S::Value> defined(const S& semiring, const Parts<typename S::Value, I>& A,
-                                 const Parts<typename S::Value, I>& B, const Parts<typename S::Value, I>* accum) {
-  const auto a = table_of(semiring, A.view()), b = table_of(semiring, B.view());
-  Table<typename S::Value> c;
-  if (accum != nullptr) c = table_of(semiring, accum->view());
-  for (const auto& [left, x] : a)
-    for (auto right = b.lower_bound({left.second, 0}); right != b.end() && right->first.first == left.second; ++right) {
-      const auto product = semiring.multiply(x, right->second);
-      const auto [place, is_new] = c.try_emplace({left.first, right->first.second}, product);
-      if (!is_new) place->second = semiring.add(place->second, product);
-    }
-  return c;
-}
-
-template <class S, class I>
-bool agrees(const S& semiring, const CsrMatrix<typename S::Value, I>& C, const Table<typename S::Value>& expected) {
-  return require_valid_csr(C.view(), "test", "C") && table_of(semiring, C.view()) == expected;
-}
-
 constexpr Accumulator accumulators[] = {Accumulator::automatic, Accumulator::dense, Accumulator::hash,
                                         Accumulator::sort};
 
@@ -94,11 +57,12 @@ void check_semiring(const S& semiring) {
                B = random_parts<T, I>(40, 300, 12, seed + 1, canonical);
     const auto C0 = random_parts<T, I>(60, 300, 20, seed + 2, canonical);
     const auto M = random_parts<T, I>(60, 300, 60, seed + 3, canonical);
-    const auto mask = table_of(semiring, M.view());
+    const auto a = table_of(semiring, A.view()), b = table_of(semiring, B.view());
+    const auto c0 = table_of(semiring, C0.view()), mask = table_of(semiring, M.view());
     for (const Accumulator accumulator : accumulators)
       for (const bool with_accum : {false, true})
         for (const int masking : {0, 1, 2}) {
-          auto expected = defined(semiring, A, B, with_accum ? &C0 : nullptr);
+          auto expected = with_accum ? defined(semiring, a, b, c0) : defined(semiring, a, b);
           SemiringOptions<T, I> options{.matmul = {.accumulator = accumulator}};
           if (with_accum) options.accum = C0.view();
           if (masking > 0) {

@@ -217,9 +217,11 @@ struct MatmulPlan<T, I>::Parts {
     Array<T> sums_of_b;
     if (b_entry.data() != nullptr) sums_of_b = summed(b_data, run.n_threads, monitor);
     const sparse::PlanOperands<T, I> operands{
-        a_indptr.data(), a_indices.data(), a_data.data(),
-        b_indptr.data(), b_indices.data(), b_entry.data() == nullptr ? b_data.data() : sums_of_b.data(),
-        c_indptr.data(), numbered(),       c_data.data()};
+        {a_indptr.data(), a_indices.data(), a_data.data(), b_indptr.data(), b_indices.data(),
+         b_entry.data() == nullptr ? b_data.data() : sums_of_b.data()},
+        c_indptr.data(),
+        numbered(),
+        c_data.data()};
     const auto& kernels = sparse::of_types<T, I>(*sparse::kernels().plan);
     const int threads = thread_count(run.n_threads, checked_sum(products, rows));
     std::vector<Array<T>> accumulators(static_cast<std::size_t>(threads));
