@@ -43,6 +43,16 @@ TEST("gram is the same in one block or in many") {
     CHECK(same_matrix(gram(A.view(), {.method = GramMethod::half}, {.n_threads = threads}).view(), expected.view()));
 }
 
+TEST("gram is the same whether its matrix is transposed in one part or in many, at once or in steps") {
+  const auto stored = random_matrix<double, int>(20, 200'000, 120'000, 4);
+  const auto A = sum_duplicates(stored.view());
+  CHECK(A.nnz() > 3 * (Index{1} << 19));
+  const auto expected = matmul(A.view(), transpose_of(A.view()).view());
+  for (const int threads : {1, 2, 4})
+    for (const GramMethod method : {GramMethod::half, GramMethod::whole})
+      CHECK(same_matrix(gram(A.view(), {.method = method}, {.n_threads = threads}).view(), expected.view()));
+}
+
 TEST("gram of the header's example, and of matrices with nothing in them") {
   const std::vector<int> indptr{0, 2, 3}, indices{0, 1, 1}, empty{0}, zeros{0, 0, 0};
   const std::vector<double> data{1, 2, 5};
@@ -60,6 +70,26 @@ TEST("gram refuses what is no matrix, and stops when it is told to") {
   CHECK_THROWS(static_cast<void>(gram(A.view(), {}, {.keep_going = stop})), interrupted, "stopped");
   A.indices[3] = 2000;
   CHECK_THROWS(static_cast<void>(gram(A.view())), std::invalid_argument, "gram: A.indices has the column 2000");
+}
+
+TEST("gram stops wherever it is told to, on any number of threads") {
+  const auto stored = random_matrix<double, int>(6000, 6000, 60, 5);  // of its time, a third goes into mirroring
+  const auto A = sum_duplicates(stored.view());
+  for (const int threads : {1, 2, 4})
+    for (int last = 1;; last *= 2) {
+      int asked = 0;
+      const KeepGoing stop = [&](double fraction) {
+        CHECK(fraction >= 0 && fraction <= 1);
+        return ++asked < last;
+      };
+      const RunOptions run{.n_threads = threads, .keep_going = stop};
+      try {
+        CHECK(gram(A.view(), {.method = GramMethod::half}, run).rows == A.rows && asked < last);
+        break;
+      } catch (const interrupted&) {
+        CHECK(asked == last);
+      }
+    }
 }
 
 TEST("every allocation of gram may fail") {

@@ -3,6 +3,7 @@
 #include "nearlinear/sparse/gram.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <limits>
 #include <vector>
 
@@ -12,41 +13,12 @@
 #include "sparse/numbering.hpp"
 #include "sparse/sample.hpp"
 #include "sparse/stages.hpp"
+#include "sparse/transpose.hpp"
 
 namespace nearlinear {
 namespace {
 
 constexpr Index rows_between_polls = Index{1} << 13;
-
-/// The transpose, and where its entries come from.
-template <class T, class I>
-struct Transposed {
-  CsrMatrix<T, I> matrix;
-  Array<I> source;  // of an entry of the transpose: its place in A
-};
-
-template <class T, class I>
-Transposed<T, I> transpose(const CsrView<T, I>& A, const RunOptions& run) {
-  const Index nnz = A.nnz();
-  Transposed<T, I> result{{A.cols, A.rows, Array<I>::zeros(A.cols + 2), Array<I>(nnz), Array<T>(nnz)}, Array<I>(nnz)};
-  CsrMatrix<T, I>& transposed = result.matrix;
-  Monitor monitor(run.keep_going);
-  I* const ends = transposed.indptr.data() + 1;  // element k is where row k goes on; in the end, where it ends
-  for (Index e = 0; e < nnz; ++e) ++ends[A.indices[static_cast<std::size_t>(e)] + 1];
-  for (Index k = 0; k < A.cols; ++k) ends[k + 1] = static_cast<I>(ends[k + 1] + ends[k]);
-  for (Index i = 0; i < A.rows; ++i) {
-    if (i % rows_between_polls == 0) monitor.poll(static_cast<double>(i) / static_cast<double>(A.rows));
-    for (Index e = A.indptr[static_cast<std::size_t>(i)]; e < A.indptr[static_cast<std::size_t>(i) + 1]; ++e) {
-      const auto place = static_cast<std::size_t>(e);
-      const Index q = ends[A.indices[place]]++;
-      transposed.indices[q] = static_cast<I>(i);
-      transposed.data[q] = A.data[place];
-      result.source[q] = static_cast<I>(e);
-    }
-  }
-  transposed.indptr.shrink(A.cols + 1);
-  return result;
-}
 
 /// The entries of F S on and above the diagonal, where S is the transpose of F and entry j of F, in row i and column k,
 /// is mirrored at mirror[j] in S: there row k of S reaches column i. So each entry of F has a row of its own to be
@@ -56,22 +28,25 @@ CsrMatrix<T, I> upper_half(const CsrView<T, I>& F, const CsrView<T, I>& S, const
                            const RunOptions& run) {
   const Index nnz = F.nnz();
   Array<I> rows(nnz), bounds(2 * nnz);
-  for (Index j = 0; j < nnz; ++j) {
-    rows[j] = static_cast<I>(2 * j);
-    bounds[2 * j] = mirror[j];
-    bounds[2 * j + 1] = S.indptr[static_cast<std::size_t>(F.indices[static_cast<std::size_t>(j)]) + 1];
-  }
+  sparse::for_each_chunk(nnz, sparse::stage(run, 0, 0), [&](Index begin, Index end) {
+    for (Index j = begin; j < end; ++j) {
+      rows[j] = static_cast<I>(2 * j);
+      bounds[2 * j] = mirror[j];
+      bounds[2 * j + 1] = S.indptr[static_cast<std::size_t>(F.indices[static_cast<std::size_t>(j)]) + 1];
+    }
+  });
   const CsrView<T, I> left{F.rows, std::max<Index>(2 * nnz - 1, 0), F.indptr, rows.span(), F.data};
   const CsrView<T, I> right{left.cols, F.rows, bounds.span(), S.indices, S.data};
   return sparse::multiply(left, right, run);
 }
 
 /// Rows [begin, end) of a symmetric matrix take what is above the diagonal in columns of these numbers:
-/// body(i, place) for every such entry of U, row after row.
-template <class T, class I, class Body>
-void for_each_above(const CsrMatrix<T, I>& U, Index begin, Index end, const Body& body) {
+/// body(i, place) for every such entry of U, row after row, as long as goes_on().
+template <class T, class I, class GoesOn, class Body>
+void for_each_above(const CsrMatrix<T, I>& U, Index begin, Index end, const GoesOn& goes_on, const Body& body) {
   const I* const indices = U.indices.data();
   for (Index i = 0; i < end; ++i) {
+    if (i % rows_between_polls == 0 && !goes_on()) return;
     const I* const last = indices + U.indptr[i + 1];
     const I* entry = indices + U.indptr[i];
     if (entry == last) continue;
@@ -94,17 +69,32 @@ CsrMatrix<T, I> mirrored(const CsrMatrix<T, I>& U, const RunOptions& run) {
   const Index worth = U.nnz() / std::max<Index>(16 * n, 1);
   const Index blocks = std::clamp<Index>(std::min(2 * U.nnz() / entries_of_block, worth),
                                          std::max<Index>(threads, U.nnz() / longest_block), std::max<Index>(n, 1));
-  const auto for_each_block = [&](const RunOptions& part, const auto& body) {
-    Monitor monitor(part.keep_going);
-    parallel_for(blocks, threads, monitor, [&](Index b) { body(n * b / blocks, n * (b + 1) / blocks); });
+  Monitor monitor(run.keep_going);
+  std::atomic<bool> stopped{false};  // by what the monitor throws: blocks of other threads are left as they are
+  const auto for_each_block = [&](const auto& body) {
+    parallel_for_workers(blocks, threads, monitor, [&](Index b, int worker) {
+      const auto goes_on = [&] {
+        if (worker != 0) return !stopped;
+        try {
+          monitor.poll(static_cast<double>(b) / static_cast<double>(blocks));
+        } catch (...) {
+          stopped = true;
+          throw;
+        }
+        return true;
+      };
+      body(n * b / blocks, n * (b + 1) / blocks, goes_on);
+    });
   };
-  for_each_block(sparse::stage(run, 0.7, 0.8), [&](Index begin, Index end) {
-    for_each_above(U, begin, end, [&](Index, Index place) { ++lower[U.indices[place]]; });
+  monitor.enter_stage(0.7, 0.8);
+  for_each_block([&](Index begin, Index end, const auto& goes_on) {
+    for_each_above(U, begin, end, goes_on, [&](Index, Index place) { ++lower[U.indices[place]]; });
   });
 
   Array<I> indptr(n + 1);
   indptr[0] = 0;
   for (Index i = 0; i < n; ++i) {
+    if (i % rows_between_polls == 0) monitor.poll(1);
     const Index size = Index{lower[i]} + U.indptr[i + 1] - U.indptr[i];
     const Index next = indptr[i] + size;
     if (next > static_cast<Index>(std::numeric_limits<I>::max()))
@@ -114,8 +104,9 @@ CsrMatrix<T, I> mirrored(const CsrMatrix<T, I>& U, const RunOptions& run) {
   }
   const Index nnz = indptr[n];
   CsrMatrix<T, I> C{n, n, std::move(indptr), Array<I>(nnz), Array<T>(nnz)};
-  for_each_block(sparse::stage(run, 0.8, 1), [&](Index begin, Index end) {
-    for_each_above(U, begin, end, [&](Index i, Index place) {
+  monitor.enter_stage(0.8, 1);
+  for_each_block([&](Index begin, Index end, const auto& goes_on) {
+    for_each_above(U, begin, end, goes_on, [&](Index i, Index place) {
       const I to = lower[U.indices[place]]++;
       C.indices[to] = static_cast<I>(i);
       C.data[to] = U.data[place];
@@ -141,7 +132,7 @@ bool half_is_cheaper(const CsrView<T, I>& F, const CsrView<T, I>& S, const RunOp
 
 template <class T, class I>
 CsrMatrix<T, I> gram_of_canonical(const CsrView<T, I>& A, const GramOptions& options, const RunOptions& run) {
-  Transposed<T, I> transposed = transpose(A, sparse::stage(run, 0, 0.05));
+  sparse::Transposed<T, I> transposed = sparse::transpose(A, sparse::stage(run, 0, 0.05));
   const CsrView<T, I> At = transposed.matrix.view();
   const bool right = options.side == GramSide::right;
   const CsrView<T, I> F = right ? A : At, S = right ? At : A;
@@ -153,7 +144,9 @@ CsrMatrix<T, I> gram_of_canonical(const CsrView<T, I>& A, const GramOptions& opt
   Array<I> mirror = std::move(transposed.source);
   if (right) {
     Array<I> place(A.nnz());  // in the transpose, of an entry of A
-    for (Index q = 0; q < A.nnz(); ++q) place[mirror[q]] = static_cast<I>(q);
+    sparse::for_each_chunk(A.nnz(), sparse::stage(run, 0.05, 0.05), [&](Index begin, Index end) {
+      for (Index q = begin; q < end; ++q) place[mirror[q]] = static_cast<I>(q);
+    });
     mirror = std::move(place);
   }
   return mirrored(upper_half(F, S, mirror, sparse::stage(run, 0.05, 0.7)), run);
