@@ -73,10 +73,10 @@ TEST("gram refuses what is no matrix, and stops when it is told to") {
 }
 
 TEST("gram stops wherever it is told to, on any number of threads") {
-  const auto stored = random_matrix<double, int>(6000, 6000, 60, 5);  // of its time, a third goes into mirroring
+  const auto stored = random_matrix<double, int>(3000, 3000, 600, 5);
   const auto A = sum_duplicates(stored.view());
   for (const int threads : {1, 2, 4})
-    for (int last = 1;; last *= 2) {
+    for (int last = 1;; last *= 4) {
       int asked = 0;
       const KeepGoing stop = [&](double fraction) {
         CHECK(fraction >= 0 && fraction <= 1);
@@ -84,7 +84,8 @@ TEST("gram stops wherever it is told to, on any number of threads") {
       };
       const RunOptions run{.n_threads = threads, .keep_going = stop};
       try {
-        CHECK(gram(A.view(), {.method = GramMethod::half}, run).rows == A.rows && asked < last);
+        static_cast<void>(gram(A.view(), {.method = GramMethod::half}, run));
+        CHECK(asked > 0 && asked < last);
         break;
       } catch (const interrupted&) {
         CHECK(asked == last);
