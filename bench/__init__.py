@@ -24,6 +24,7 @@ ROOMS = (
     "sparse.gram",
     "sparse.matmul",
     "sparse.plan",
+    "sparse.semirings",
     "sparse.spmm",
     "sparse.top_k",
     "sparse.triple_product",
