@@ -21,6 +21,7 @@ ROOMS = (
     "linalg.randomized_svd",
     "linalg.top_k",
     "linalg.triangular_solve",
+    "sparse.busy",
     "sparse.gram",
     "sparse.matmul",
     "sparse.plan",
