@@ -75,20 +75,29 @@ bool detail::require_valid_places(const CsrPlaces<I>& matrix, const char* functi
   const Index nnz = indptr[matrix.rows];
   Monitor monitor(run.keep_going);
 
+  // Every row increases strictly if and only if the columns fail to increase nowhere but between two rows.
   using Unsigned = std::make_unsigned_t<I>;
   const auto cols = static_cast<Unsigned>(matrix.cols);
-  const Index entry = find_bad(nnz, run, monitor, [=](Index k) { return static_cast<Unsigned>(indices[k]) >= cols; });
-  if (entry < nnz)
+  std::atomic<Index> outside{0};
+  std::atomic<Index> steps_back{0};
+  for_each_chunk(nnz, run, monitor, [&](Index begin, Index end) {
+    // Counters as wide as the columns, so that the compiler can use vectors; no chunk is longer than they can count.
+    I outside_here = 0, steps_back_here = 0;
+    const Index last = std::min(end, nnz - 1);
+    for (Index k = begin; k < last; ++k) {
+      outside_here += static_cast<Unsigned>(indices[k]) >= cols ? 1 : 0;
+      steps_back_here += indices[k] >= indices[k + 1] ? 1 : 0;
+    }
+    if (end == nnz) outside_here += static_cast<Unsigned>(indices[nnz - 1]) >= cols ? 1 : 0;
+    if (outside_here != 0) outside += outside_here;
+    if (steps_back_here != 0) steps_back += steps_back_here;
+  });
+  if (outside != 0) {
+    const Index entry =
+        std::find_if(indices, indices + nnz, [=](I column) { return static_cast<Unsigned>(column) >= cols; }) - indices;
     require(false, function, ": ", argument, ".indices has the column ", indices[entry], " at index ", entry, "; ",
             argument, " has ", matrix.cols, " columns");
-
-  // Every row increases strictly if and only if the columns fail to increase nowhere but between two rows.
-  std::atomic<Index> steps_back{0};
-  for_each_chunk(nnz - 1, run, monitor, [&](Index begin, Index end) {
-    Index count = 0;
-    for (Index k = begin; k < end; ++k) count += static_cast<Index>(indices[k] >= indices[k + 1]);
-    steps_back += count;
-  });
+  }
   for_each_chunk(matrix.rows, run, monitor, [&](Index begin, Index end) {
     Index count = 0;
     for (Index i = begin; i < end; ++i) {
