@@ -22,20 +22,18 @@ void for_each_chunk(Index count, const RunOptions& run, Monitor& monitor, const 
                [&](Index c) { body(c * chunk, std::min((c + 1) * chunk, count)); });
 }
 
-/// The first i in [0, count) for which is_bad(i) holds, or count. Looks at all of them: to stop at the first would keep
-/// the compiler from using vectors, and bad input is rare.
-template <class Predicate>
-Index find_bad(Index count, const RunOptions& run, Monitor& monitor, const Predicate& is_bad) {
-  std::atomic<bool> found{false};
+/// Counts the i in [0, count) for which is_bad(i) holds. Looks at all of them: to stop at the first would keep the
+/// compiler from using vectors, and bad input is rare. Counters are as wide as the numbers that I stands for, likewise;
+/// no chunk is longer than they can count.
+template <class I, class Predicate>
+Index count_bad(Index count, const RunOptions& run, Monitor& monitor, const Predicate& is_bad) {
+  std::atomic<Index> total{0};
   for_each_chunk(count, run, monitor, [&](Index begin, Index end) {
-    bool bad = false;
-    for (Index i = begin; i < end; ++i) bad |= is_bad(i);
-    if (bad) found = true;
+    I here = 0;
+    for (Index i = begin; i < end; ++i) here += is_bad(i) ? 1 : 0;
+    total += here;
   });
-  if (!found) return count;
-  Index first = 0;
-  while (!is_bad(first)) ++first;
-  return first;
+  return total;
 }
 
 }  // namespace
@@ -55,9 +53,11 @@ void sparse::require_valid_rows(const detail::CsrPlaces<I>& matrix, const char* 
   check(indptr[0] == 0, ".indptr begins with ", indptr[0], "; it must begin with 0");
 
   Monitor monitor(run.keep_going);
-  const Index row = find_bad(matrix.rows, run, monitor, [=](Index i) { return indptr[i + 1] < indptr[i]; });
-  if (row < matrix.rows)
+  if (count_bad<I>(matrix.rows, run, monitor, [=](Index i) { return indptr[i + 1] < indptr[i]; }) != 0) {
+    Index row = 0;
+    while (indptr[row + 1] >= indptr[row]) ++row;
     check(false, ".indptr decreases from ", indptr[row], " to ", indptr[row + 1], " at index ", row + 1);
+  }
 
   const Index nnz = indptr[matrix.rows];
   check(static_cast<std::size_t>(nnz) <= matrix.indices.size(), ".indptr ends with ", nnz, " but ", argument,
@@ -98,13 +98,9 @@ bool detail::require_valid_places(const CsrPlaces<I>& matrix, const char* functi
     require(false, function, ": ", argument, ".indices has the column ", indices[entry], " at index ", entry, "; ",
             argument, " has ", matrix.cols, " columns");
   }
-  for_each_chunk(matrix.rows, run, monitor, [&](Index begin, Index end) {
-    Index count = 0;
-    for (Index i = begin; i < end; ++i) {
-      const Index first = indptr[i];
-      if (first > 0 && first < indptr[i + 1]) count += static_cast<Index>(indices[first - 1] >= indices[first]);
-    }
-    steps_back -= count;
+  steps_back -= count_bad<I>(matrix.rows, run, monitor, [=](Index i) {
+    const Index first = indptr[i];
+    return first > 0 && first < indptr[i + 1] && indices[first - 1] >= indices[first];
   });
   return steps_back == 0;
 }

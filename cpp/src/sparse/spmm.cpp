@@ -20,7 +20,7 @@ const sparse::SpmmKernelsFor<T, I>& spmm_kernels() {
 
 template <class T, class I>
 sparse::CsrRows<T, I> rows_of(const CsrView<T, I>& A) {
-  return {A.indptr.data(), A.indices.data(), A.data.data()};
+  return {A.cols, A.indptr.data(), A.indices.data(), A.data.data()};
 }
 
 /// Rows of a sparse matrix in parts of about equal work: entries, and one for every row.
@@ -94,9 +94,9 @@ void matmul(const CsrView<T, I>& A, MatrixView<const T> X, MatrixView<T> Y, cons
   const Parts<T, I> parts(A, work_per_part(X.cols()));
   parallel_for(parts.count(), threads_for(run, A.nnz() + A.rows, X.cols()), monitor, [&](Index part) {
     const Index begin = parts.begin(part), end = parts.begin(part + 1);
-    if (!sparse::has_valid_columns(A, begin, end)) require_valid_csr(A, "matmul", "A", RunOptions{.n_threads = 1});
-    spmm_kernels<T, I>().multiply_rows(rows_of(A), begin, end, X.data(), X.row_stride(), X.cols(), Y.data(),
-                                       Y.row_stride());
+    if (!spmm_kernels<T, I>().multiply_rows(rows_of(A), begin, end, X.data(), X.row_stride(), X.cols(), Y.data(),
+                                            Y.row_stride()))
+      require_valid_csr(A, "matmul", "A", RunOptions{.n_threads = 1});
   });
 }
 
@@ -117,8 +117,6 @@ void matmul(MatrixView<const T> X, const CsrView<T, I>& A, MatrixView<T> Y, cons
   const Index rows_together = one_by_one ? 1 : std::clamp<Index>(X.rows() / threads, 1, sparse::most_lanes);
   const Index blocks = ceil_divide(X.rows(), rows_together);
   const Index scratch_size = rows_together == 1 ? 0 : A.cols * sparse::lanes_for(rows_together);
-  const bool read_once = blocks == 1;  // then a part's columns are checked when they are read
-  if (!read_once) require_valid_csr(A, "matmul", "B", run);
   const Array<T> scratch(checked_product(threads, scratch_size));
   const Parts<T, I> parts(A, work_per_part(rows_together));
   parallel_for_workers(blocks, threads, monitor, [&](Index block, int worker) {
@@ -132,10 +130,9 @@ void matmul(MatrixView<const T> X, const CsrView<T, I>& A, MatrixView<T> Y, cons
         monitor.poll((static_cast<double>(block) + static_cast<double>(part) / static_cast<double>(parts.count())) /
                      static_cast<double>(blocks));
       const Index begin = parts.begin(part), end = parts.begin(part + 1);
-      if (read_once && !sparse::has_valid_columns(A, begin, end))
+      if (!spmm_kernels<T, I>().add_from_left(rows_of(A), begin, end, X.data() + first * X.row_stride(), X.row_stride(),
+                                              count, sums))
         require_valid_csr(A, "matmul", "B", RunOptions{.n_threads = 1});
-      spmm_kernels<T, I>().add_from_left(rows_of(A), begin, end, X.data() + first * X.row_stride(), X.row_stride(),
-                                         count, sums);
     }
     if (count == 1) return;
     constexpr Index cached = 256;  // columns, which are read for one row after the other

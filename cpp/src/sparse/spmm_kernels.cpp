@@ -3,7 +3,9 @@
 // summed in the order of the rows of A and without fused operations, as in products of two sparse matrices.
 #include "sparse/spmm_kernels.hpp"
 
+#include <algorithm>
 #include <cstring>
+#include <type_traits>
 
 namespace {
 
@@ -26,6 +28,24 @@ template <class T>
 using Vector = typename VectorOf<T, register_bytes>::Type;
 template <class T>
 constexpr Index width = register_bytes / static_cast<Index>(sizeof(T));
+
+/// Calls multiply(first, last) for stretches of the rows [begin, end) whose columns are all less than a.cols; answers
+/// false at the first that has others. The nearest cache still has the columns when they are multiplied.
+template <class T, class I, class Multiply>
+bool for_checked_rows(const CsrRows<T, I>& a, Index begin, Index end, const Multiply& multiply) {
+  using Unsigned = std::make_unsigned_t<I>;
+  constexpr Index rows_together = 64;
+  const I* const indices = a.indices;
+  for (Index first = begin; first < end; first += rows_together) {
+    const Index last = std::min(first + rows_together, end);
+    Unsigned largest = 0;  // a negative column is larger than any other
+    for (Index j = a.indptr[first]; j < a.indptr[last]; ++j)
+      largest = std::max(largest, static_cast<Unsigned>(indices[j]));
+    if (largest >= static_cast<Unsigned>(a.cols) && a.indptr[first] < a.indptr[last]) return false;
+    multiply(first, last);
+  }
+  return true;
+}
 
 /// A row of A X in `vectors` registers of columns.
 template <int vectors, class T, class I>
@@ -93,14 +113,16 @@ void multiply_narrow(Index cols, const CsrRows<T, I>& a, Index begin, Index end,
 }
 
 template <class T, class I>
-void multiply_rows(const CsrRows<T, I>& a, Index begin, Index end, const T* x, Index x_stride, Index cols, T* y,
+bool multiply_rows(const CsrRows<T, I>& a, Index begin, Index end, const T* x, Index x_stride, Index cols, T* y,
                    Index y_stride) noexcept {
-  if (cols < width<T>)
-    return multiply_narrow<static_cast<int>(width<T>) - 1>(cols, a, begin, end, x, x_stride, y, y_stride);
-  for (Index i = begin; i < end; ++i) {
-    const Index first = a.indptr[i];
-    multiply_row(a.indices + first, a.data + first, a.indptr[i + 1] - first, x, x_stride, cols, y + i * y_stride);
-  }
+  return for_checked_rows(a, begin, end, [&](Index first, Index last) {
+    if (cols < width<T>)
+      return multiply_narrow<static_cast<int>(width<T>) - 1>(cols, a, first, last, x, x_stride, y, y_stride);
+    for (Index i = first; i < last; ++i) {
+      const Index j = a.indptr[i];
+      multiply_row(a.indices + j, a.data + j, a.indptr[i + 1] - j, x, x_stride, cols, y + i * y_stride);
+    }
+  });
 }
 
 template <Index lanes, class T, class I>
@@ -121,8 +143,7 @@ void add_lanes(const CsrRows<T, I>& a, Index begin, Index end, const T* x, Index
 }
 
 template <class T, class I>
-void add_from_left(const CsrRows<T, I>& a, Index begin, Index end, const T* x, Index x_stride, Index count,
-                   T* y) noexcept {
+void add_rows_from_left(const CsrRows<T, I>& a, Index begin, Index end, const T* x, Index x_stride, Index count, T* y) {
   switch (lanes_for(count)) {
     case 1:
       for (Index k = begin; k < end; ++k)
@@ -135,6 +156,13 @@ void add_from_left(const CsrRows<T, I>& a, Index begin, Index end, const T* x, I
     default:
       return add_lanes<most_lanes>(a, begin, end, x, x_stride, count, y);
   }
+}
+
+template <class T, class I>
+bool add_from_left(const CsrRows<T, I>& a, Index begin, Index end, const T* x, Index x_stride, Index count,
+                   T* y) noexcept {
+  return for_checked_rows(a, begin, end,
+                          [&](Index first, Index last) { add_rows_from_left(a, first, last, x, x_stride, count, y); });
 }
 
 template <class T, class I>
