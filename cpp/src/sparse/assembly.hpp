@@ -1,11 +1,13 @@
 /// Puts the results of tokens, computed in any order, one behind another in their own order.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <cstring>
 #include <limits>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include "core/threads.hpp"
@@ -14,8 +16,8 @@
 
 namespace nearlinear::sparse {
 
-/// A token's place in the result is known once all earlier tokens are counted. Until then its entries wait in a buffer
-/// of the worker that computed them; a token that nobody is behind of is written straight to its place. So each token
+/// A token's place in the result is known once all earlier tokens are counted. Until then its entries wait in a ring of
+/// the worker that computed them; a token that nobody is behind of is written straight to its place. So each token
 /// is computed once, only what the result holds is touched, and nobody spins: a worker sleeps only when too much waits.
 ///
 /// Address space is reserved for the largest result possible. Where the system refuses, the tokens are computed twice:
@@ -37,6 +39,7 @@ class Assembly {
         counted_(tokens.size()),
         workers_(static_cast<std::size_t>(workers)) {
     row_ends_[0] = 0;
+    for (const Token& token : tokens) ring_size_ += std::min(token.capacity + slack, most_waiting_entries - ring_size_);
   }
 
   /// Answers whether the system gives room for `capacity` entries.
@@ -57,37 +60,38 @@ class Assembly {
     data_ = Array<T>(nnz());
   }
 
-  [[nodiscard]] Place begin(Index t, int worker) {
+  /// Nothing if some token will never be finished.
+  [[nodiscard]] std::optional<Place> begin(Index t, int worker) {
     const Token& token = tokens_[index(t)];
     Worker& mine = workers_[index(worker)];
     Index* const row_sizes = token.all_columns ? row_ends_.data() + token.row_begin + 1 : &mine.ignored_size;
-    if (indices_.data() != nullptr && front_.load(std::memory_order_acquire) == t) {
-      mine.current = {};
+    mine.in_place = indices_.data() != nullptr && front_.load(std::memory_order_acquire) == t;
+    if (mine.in_place) {
       const Index start = starts_[index(t)];
-      return {indices_.data() + start, data_.data() + start, row_sizes};
+      return Place{indices_.data() + start, data_.data() + start, row_sizes};
     }
-    mine.current = mine.buffer(token.capacity + slack);
-    return {mine.current.indices.data(), mine.current.data.data(), row_sizes};
+    const Index room = token.capacity + slack;
+    while (!mine.ring.find(room)) {
+      if (mine.ring.size() < ring_size_) {
+        mine.grow(mine.ring.size() == 0 ? std::min(first_ring_size, ring_size_) : ring_size_);
+      } else if (mine.waiting.empty()) {
+        mine.grow(room);
+      } else {
+        if (!wait_for(mine.waiting.front().token)) return {};
+        place_waiting(mine);
+      }
+    }
+    return Place{mine.ring.indices(), mine.ring.data(), row_sizes};
   }
 
   void finish(Index t, int worker, Index count) {
     Worker& mine = workers_[index(worker)];
-    const bool in_place = mine.current.indices.data() == nullptr;
     if (front_.load(std::memory_order_acquire) <= t) announce(t, count);
-    if (in_place) {
+    if (mine.in_place)
       close_rows(t);
-    } else if (indices_.data() == nullptr) {
-      mine.recycle(std::move(mine.current));  // only counted
-    } else {
-      mine.waiting.push_back({t, std::move(mine.current)});
-      mine.waiting_entries += count;
-    }
+    else if (indices_.data() != nullptr)  // otherwise it was only counted
+      mine.waiting.push_back({t, count, mine.ring.keep(count)});
     place_waiting(mine);
-    if (mine.waiting_entries > most_waiting_entries) {
-      std::unique_lock lock(mutex_);
-      const Index oldest = mine.waiting.front().token;
-      advanced_.wait(lock, [&] { return abandoned_ || front_.load(std::memory_order_relaxed) > oldest; });
-    }
   }
 
   /// Some token will never be finished: nobody may wait for it.
@@ -108,47 +112,90 @@ class Assembly {
   Array<T> take_data() { return take(data_); }
 
  private:
-  // Buffers that wait for a slow token, of at most about 8 MB a worker. A token is done in well under a millisecond,
-  // but a thread may lose its processor for several.
-  static constexpr Index most_waiting_entries = (Index{8} << 20) / static_cast<Index>(sizeof(T) + sizeof(I));
-  static constexpr Index largest_kept_buffer = Index{1} << 16;
-
-  struct Buffer {
-    Array<I> indices;
-    Array<T> data;
-  };
-
-  struct Waiting {
-    Index token;
-    Buffer buffer;
-  };
-
-  struct alignas(64) Worker {  // a cache line of its own
-    Buffer current;
-    std::vector<Buffer> spare;
-    std::vector<Waiting> waiting;  // in the order of tokens
-    Index waiting_entries = 0;
-    Index ignored_size = 0;
-
-    Buffer buffer(Index capacity) {
-      if (!spare.empty()) {
-        Buffer last = std::move(spare.back());
-        spare.pop_back();
-        if (last.indices.size() >= capacity) return last;
-      }
-      const Index size = std::max(capacity, Index{1} << 14);
-      return {Array<I>(size), Array<T>(size)};
-    }
-
-    void recycle(Buffer&& buffer) {
-      if (buffer.indices.size() <= largest_kept_buffer) spare.push_back(std::move(buffer));
-    }
-  };
-
   template <class N>
   static std::size_t index(N n) {
     return static_cast<std::size_t>(n);
   }
+
+  // What may wait for a slow token, some 8 MB a worker. A token is done in well under a millisecond, but a thread may
+  // lose its processor for several.
+  static constexpr Index most_waiting_entries = (Index{8} << 20) / static_cast<Index>(sizeof(T) + sizeof(I));
+
+  // A few tokens: where no thread is slow, no more than that waits, and that stays in the cache.
+  static constexpr Index first_ring_size = Index{1} << 16;
+
+  /// Entries that wait, first in, first out, in memory that every token of the worker uses again.
+  class Ring {
+   public:
+    Ring() = default;
+    explicit Ring(Index size) : indices_(size), data_(size) {}
+
+    /// Looks for so many places in a row, where indices() and data() then are.
+    [[nodiscard]] bool find(Index room) {
+      if (first_ == none) end_ = 0;
+      const bool wraps = first_ != none && end_ <= first_;
+      const Index limit = wraps ? first_ : indices_.size();
+      if (room <= limit - end_) {
+        begin_ = end_;
+        return true;
+      }
+      if (wraps || first_ == none || room > first_) return false;
+      begin_ = 0;
+      return true;
+    }
+
+    [[nodiscard]] Index size() const { return indices_.size(); }
+    [[nodiscard]] I* indices() const { return indices_.data() + begin_; }
+    [[nodiscard]] T* data() const { return data_.data() + begin_; }
+
+    /// Keeps the first `count` entries of the places that were found; answers where they begin.
+    Index keep(Index count) {
+      if (first_ == none) first_ = begin_;
+      end_ = begin_ + std::max(count, Index{1});  // or a ring with nothing in it would look full
+      return begin_;
+    }
+
+    /// Everything before `first` is free again.
+    void release_before(Index first) { first_ = first; }
+    void release_all() { first_ = none; }
+
+    [[nodiscard]] const I* indices(Index begin) const { return indices_.data() + begin; }
+    [[nodiscard]] const T* data(Index begin) const { return data_.data() + begin; }
+
+   private:
+    static constexpr Index none = -1;
+    Array<I> indices_;
+    Array<T> data_;
+    Index begin_ = 0;
+    Index end_ = 0;
+    Index first_ = none;  // of what waits
+  };
+
+  struct Waiting {
+    Index token;
+    Index count;
+    Index begin;  // in the ring
+  };
+
+  struct alignas(64) Worker {  // a cache line of its own
+    Ring ring;
+    std::vector<Waiting> waiting;  // in the order of tokens
+    Index ignored_size = 0;
+    bool in_place = false;
+
+    /// Moves what waits to a ring of another size, which has room for it.
+    void grow(Index size) {
+      if (waiting.empty()) ring = Ring();  // first gives back what it has
+      Ring grown(size);
+      for (Waiting& one : waiting) {
+        static_cast<void>(grown.find(one.count));
+        std::memcpy(grown.indices(), ring.indices(one.begin), index(one.count) * sizeof(I));
+        std::memcpy(grown.data(), ring.data(one.begin), index(one.count) * sizeof(T));
+        one.begin = grown.keep(one.count);
+      }
+      ring = std::move(grown);
+    }
+  };
 
   [[nodiscard]] Index count(Index t) const { return starts_[index(t) + 1] - starts_[index(t)]; }
 
@@ -165,18 +212,27 @@ class Assembly {
     advanced_.notify_all();
   }
 
+  /// Sleeps until the token can be placed; answers false if that will never be.
+  [[nodiscard]] bool wait_for(Index t) {
+    std::unique_lock lock(mutex_);
+    advanced_.wait(lock, [&] { return abandoned_ || front_.load(std::memory_order_relaxed) > t; });
+    return !abandoned_;
+  }
+
   void place_waiting(Worker& mine) {
     const Index front = front_.load(std::memory_order_acquire);
     std::size_t placed = 0;
     for (; placed < mine.waiting.size() && mine.waiting[placed].token < front; ++placed) {
-      auto& [t, buffer] = mine.waiting[placed];
-      std::memcpy(indices_.data() + starts_[index(t)], buffer.indices.data(), index(count(t)) * sizeof(I));
-      std::memcpy(data_.data() + starts_[index(t)], buffer.data.data(), index(count(t)) * sizeof(T));
+      const auto [t, entries, begin] = mine.waiting[placed];
+      std::memcpy(indices_.data() + starts_[index(t)], mine.ring.indices(begin), index(entries) * sizeof(I));
+      std::memcpy(data_.data() + starts_[index(t)], mine.ring.data(begin), index(entries) * sizeof(T));
       close_rows(t);
-      mine.waiting_entries -= count(t);
-      mine.recycle(std::move(buffer));
     }
     mine.waiting.erase(mine.waiting.begin(), mine.waiting.begin() + static_cast<std::ptrdiff_t>(placed));
+    if (mine.waiting.empty())
+      mine.ring.release_all();
+    else
+      mine.ring.release_before(mine.waiting.front().begin);
   }
 
   /// Turns the sizes of the token's rows into their ends. A row in parts ends with its last part.
@@ -205,6 +261,7 @@ class Assembly {
   std::vector<Index> starts_;  // of tokens, up to the front; behind it, element t + 1 is the size of a counted token t
   std::vector<bool> counted_;  // under the mutex
   std::vector<Worker> workers_;
+  Index ring_size_ = 0;
   Array<I> indices_;
   Array<T> data_;
   std::atomic<Index> front_{0};  // all earlier tokens are counted
@@ -222,8 +279,8 @@ void compute_tokens(Assembly<T, I>& assembly, const std::vector<Token>& tokens, 
   parallel_for_workers(count, threads, unwatched, [&](Index t, int worker) {
     try {
       if (worker == 0) monitor.poll(static_cast<double>(t) / static_cast<double>(count));
-      const auto place = assembly.begin(t, worker);
-      assembly.finish(t, worker, compute(tokens[static_cast<std::size_t>(t)], worker, place));
+      if (const auto place = assembly.begin(t, worker))
+        assembly.finish(t, worker, compute(tokens[static_cast<std::size_t>(t)], worker, *place));
     } catch (...) {
       assembly.abandon();
       throw;
