@@ -31,6 +31,15 @@ class DenseMemory {
   Array<std::uint8_t> block_flags_;
 };
 
+/// Whether dense accumulators take so little memory that nobody minds: little in itself, or beside the operands. (Where
+/// they are larger, they are also slow: most of what they touch they touch for the first time.)
+template <class T, class I>
+[[nodiscard]] bool dense_is_affordable(const CsrView<T, I>& A, const CsrView<T, I>& B, int threads) {
+  constexpr Index always = Index{16} << 20;
+  const Index operands = (A.nnz() + B.nnz()) * static_cast<Index>(sizeof(T) + sizeof(I));
+  return B.cols <= std::max(always, operands / 4) / (DenseMemory<T>::bytes_per_column * threads);
+}
+
 /// A table for the longest row so far.
 template <class T, class I>
 class HashMemory {

@@ -33,15 +33,6 @@ bool same_memory(const CsrView<T, I>& A, const CsrView<T, I>& B) {
          A.indices.data() == B.indices.data();
 }
 
-/// Whether dense accumulators take so little memory that nobody minds: little in itself, or beside the operands. (Where
-/// they are larger, they are also slow: most of what they touch they touch for the first time.)
-template <class T, class I>
-bool dense_is_affordable(const CsrView<T, I>& A, const CsrView<T, I>& B, int threads) {
-  constexpr Index always = Index{16} << 20;
-  const Index operands = (A.nnz() + B.nnz()) * static_cast<Index>(sizeof(T) + sizeof(I));
-  return B.cols <= std::max(always, operands / 4) / (sparse::DenseMemory<T>::bytes_per_column * threads);
-}
-
 /// Bytes of a CsrMatrix.
 template <class T, class I>
 Index bytes_of(Index rows, Index nnz) {
@@ -70,7 +61,7 @@ class Multiplication {
         tokens_((monitor.enter_stage(0.05, 0.1), sparse::cut_tokens(A, B, options.top_k, n_threads, monitor))),
         threads_(static_cast<int>(std::clamp<Index>(std::ssize(tokens_.list), 1, tokens_.threads))),
         dense_(options.accumulator == Accumulator::dense ||
-               (options.accumulator == Accumulator::automatic && dense_is_affordable(A, B, threads_))),
+               (options.accumulator == Accumulator::automatic && sparse::dense_is_affordable(A, B, threads_))),
         workers_(static_cast<std::size_t>(threads_)),
         assembly_(tokens_.list, A.rows, threads_) {}
 

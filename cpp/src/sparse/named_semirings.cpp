@@ -32,14 +32,13 @@ class Width {
   int unused_;
 };
 
+/// Where sums only have to be right modulo 2^bits it is enough to wrap them in the end, before entries are dropped.
 template <class T>
-struct NarrowPlusTimes {
-  using Value = T;
-  static constexpr bool distributive = true;
+struct NarrowPlusTimes : PlusTimes<T> {
   Width<T> width;
+  explicit NarrowPlusTimes(int bits) : width(bits) {}
   [[nodiscard]] T add(T a, T b) const { return width.wrap(detail::plus(a, b)); }
   [[nodiscard]] T multiply(T a, T b) const { return width.wrap(detail::times(a, b)); }
-  [[nodiscard]] T zero() const { return T{}; }
 };
 
 /// min_plus, max_plus, max_times and min_first.
@@ -110,7 +109,7 @@ auto with_semiring(const NamedSemiring& semiring, const Body& body) {
   if constexpr (std::is_same_v<T, bool>) {
     if (semiring.name == SemiringName::or_and || semiring.name == SemiringName::plus_times) return body(OrAnd{});
   } else {
-    if (semiring.name == SemiringName::plus_times) return body(NarrowPlusTimes<T>{Width<T>(semiring.bits)});
+    if (semiring.name == SemiringName::plus_times) return body(NarrowPlusTimes<T>(semiring.bits));
     if constexpr (std::is_same_v<T, std::int64_t>)
       if (semiring.name == SemiringName::plus_pair) return body(PlusPair<T>{});
     if constexpr (detail::Ordered<T>)
@@ -120,14 +119,31 @@ auto with_semiring(const NamedSemiring& semiring, const Body& body) {
   throw std::invalid_argument(std::string("matmul: ") + name_of(semiring.name) + " does not exist for this type");
 }
 
+template <class T>
+void wrap_values(CsrMatrixOfAnySize<T>& product, int bits) {
+  const Width<T> width(bits);
+  std::visit(
+      [&](auto& matrix) {
+        for (T& value : matrix.data) value = width.wrap(value);
+      },
+      product);
+}
+
 }  // namespace
+
+template <class T>
+constexpr bool detail::is_plus_times<NarrowPlusTimes<T>> = true;  // but for the wrapping, which follows
 
 template <class T, class I>
 CsrMatrixOfAnySize<T> matmul_any_size(const NamedSemiring& semiring, const CsrView<T, I>& A, const CsrView<T, I>& B,
                                       const SemiringOptions<T, I>& options, const RunOptions& run) {
   require(semiring.bits >= 1 && semiring.bits <= 64, "matmul: semiring.bits is ", semiring.bits,
           "; it must be from 1 to 64");
-  return with_semiring<T>(semiring, [&](const auto& of_type) { return matmul_any_size(of_type, A, B, options, run); });
+  auto product =
+      with_semiring<T>(semiring, [&](const auto& of_type) { return matmul_any_size(of_type, A, B, options, run); });
+  if constexpr (std::is_integral_v<T> && sizeof(T) == 8)
+    if (semiring.name == SemiringName::plus_times && semiring.bits < 64) wrap_values(product, semiring.bits);
+  return product;
 }
 
 #define NEARLINEAR_INSTANTIATE(T, I)                                                                               \

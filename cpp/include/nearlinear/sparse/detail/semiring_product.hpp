@@ -2,10 +2,13 @@
 #pragma once
 
 #include <algorithm>
+#include <complex>
+#include <cstdint>
 #include <limits>
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -203,9 +206,28 @@ CsrMatrix<T, J> typed(Index rows, Index cols, RawCsrMatrix<I>&& raw) {
           Array<T>(std::move(raw.data), nnz)};
 }
 
+/// Whether the library has kernels for products of such numbers, and whether these are what a semiring stands for.
+template <class T>
+constexpr bool has_plain_kernels =
+    std::is_same_v<T, bool> || std::is_same_v<T, std::int64_t> || std::is_same_v<T, std::uint64_t> ||
+    std::is_same_v<T, std::complex<float>> || std::is_same_v<T, std::complex<double>>;
+template <class S>
+constexpr bool is_plus_times = std::is_same_v<S, PlusTimes<typename S::Value>>;
+
+/// A B in the ordinary sense, all entries of it, by these kernels; integers modulo 2^64, and of booleans OrAnd.
+template <class T, class I>
+RawCsrMatrix<I> plain_product(const CsrView<T, I>& A, const CsrView<T, I>& B, const MatmulOptions& options,
+                              const RunOptions& run);
+
 template <Semiring S, class I>
 RawCsrMatrix<I> compute_product(const S& semiring, const SemiringOperands<typename S::Value, I>& operands,
                                 const MatmulOptions& options, const RunOptions& run) {
+  if constexpr (is_plus_times<S> && has_plain_kernels<typename S::Value>) {
+    const bool is_plain = operands.A != nullptr && operands.accum == nullptr && operands.mask == nullptr;
+    const bool keeps_all = RowSelection<typename S::Value, I>(options, semiring.zero()).keeps_all();
+    if (is_plain && keeps_all && options.accumulator != Accumulator::sort)
+      return plain_product(*operands.A, *operands.B, options, run);
+  }
   SemiringProduct<S, I> product(semiring, operands, options);
   const bool rows_may_be_cut = options.top_k == 0 && operands.A != nullptr;
   return detail::compute_rows<I>(
