@@ -13,7 +13,7 @@ constexpr PlainKernels<T, I> kernels_for = {.multiply_dense = multiply_dense<T, 
 
 }  // namespace
 
-const PlainKernelsOfTypes nearlinear::sparse::nearlinear_plain_products_base = {
+const PlainKernelsOfTypes nearlinear::sparse::nearlinear_plain_base = {
     .bool_i32 = kernels_for<bool, std::int32_t>,
     .bool_i64 = kernels_for<bool, std::int64_t>,
     .u64_i32 = kernels_for<std::uint64_t, std::int32_t>,

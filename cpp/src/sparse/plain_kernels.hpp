@@ -28,6 +28,6 @@ struct PlainKernelsOfTypes {
 };
 
 /// Named like the tables of core/dispatch.hpp, whose rules hold here.
-extern "C" const PlainKernelsOfTypes nearlinear_plain_products_base;
+extern "C" const PlainKernelsOfTypes nearlinear_plain_base;
 
 }  // namespace nearlinear::sparse

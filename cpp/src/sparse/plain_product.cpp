@@ -17,7 +17,7 @@ namespace {
 
 template <class T, class I>
 const sparse::PlainKernels<T, I>& plain_kernels() {
-  const sparse::PlainKernelsOfTypes& table = sparse::nearlinear_plain_products_base;
+  const sparse::PlainKernelsOfTypes& table = sparse::nearlinear_plain_base;
   constexpr bool wide = sizeof(I) == 8;
   if constexpr (std::is_same_v<T, bool> && wide) return table.bool_i64;
   if constexpr (std::is_same_v<T, bool> && !wide) return table.bool_i32;
