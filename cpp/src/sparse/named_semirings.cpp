@@ -32,7 +32,7 @@ class Width {
   int unused_;
 };
 
-/// Where sums only have to be right modulo 2^bits it is enough to wrap them in the end, before entries are dropped.
+/// Wraps at every step: what drops entries looks at their values. Plain products are wrapped in the end alone.
 template <class T>
 struct NarrowPlusTimes : PlusTimes<T> {
   Width<T> width;

@@ -1,5 +1,5 @@
 /// Kernels of products of two sparse matrices of complex numbers, integers or booleans. Compiled for the baseline
-/// instruction set only: wider registers would serve little but the looking for used columns.
+/// instruction set only, so that the build stays small.
 #pragma once
 
 #include <complex>
