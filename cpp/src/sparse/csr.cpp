@@ -8,6 +8,7 @@
 #include "core/threads.hpp"
 #include "nearlinear/sparse.hpp"
 #include "sparse/checks.hpp"
+#include "sparse/kernels.hpp"
 
 namespace nearlinear {
 namespace {
@@ -34,6 +35,20 @@ Index count_bad(Index count, const RunOptions& run, Monitor& monitor, const Pred
     total += here;
   });
   return total;
+}
+
+/// How often columns fail to increase from entry k to entry k + 1 of the next row, for k in [begin, end).
+template <class I>
+Index steps_back_between_rows(const detail::CsrPlaces<I>& matrix, Index begin, Index end) {
+  const I* const indptr = matrix.indptr.data();
+  const I* const indices = matrix.indices.data();
+  const auto first_row_at = [&](Index entry) {
+    return std::lower_bound(indptr, indptr + matrix.rows, entry, [](I a, Index b) { return Index{a} < b; });
+  };
+  Index steps = 0;
+  for (const I* row = first_row_at(begin + 1); row < indptr + matrix.rows && *row <= end; ++row)
+    steps += row[0] < row[1] && indices[*row - 1] >= indices[*row] ? 1 : 0;
+  return steps;
 }
 
 }  // namespace
@@ -76,32 +91,22 @@ bool detail::require_valid_places(const CsrPlaces<I>& matrix, const char* functi
   Monitor monitor(run.keep_going);
 
   // Every row increases strictly if and only if the columns fail to increase nowhere but between two rows.
-  using Unsigned = std::make_unsigned_t<I>;
-  const auto cols = static_cast<Unsigned>(matrix.cols);
+  const auto is_outside = [cols = matrix.cols](I column) { return column < 0 || column >= cols; };
   std::atomic<Index> outside{0};
   std::atomic<Index> steps_back{0};
   for_each_chunk(nnz, run, monitor, [&](Index begin, Index end) {
-    // Counters as wide as the columns, so that the compiler can use vectors; no chunk is longer than they can count.
-    I outside_here = 0, steps_back_here = 0;
     const Index last = std::min(end, nnz - 1);
-    for (Index k = begin; k < last; ++k) {
-      outside_here += static_cast<Unsigned>(indices[k]) >= cols ? 1 : 0;
-      steps_back_here += indices[k] >= indices[k + 1] ? 1 : 0;
-    }
-    if (end == nnz) outside_here += static_cast<Unsigned>(indices[nnz - 1]) >= cols ? 1 : 0;
+    const sparse::ColumnFaults faults = sparse::count_column_faults(indices + begin, last - begin, matrix.cols);
+    const Index outside_here = faults.outside + (end == nnz && is_outside(indices[nnz - 1]) ? 1 : 0);
+    const Index steps_back_here = faults.steps_back - steps_back_between_rows(matrix, begin, last);
     if (outside_here != 0) outside += outside_here;
     if (steps_back_here != 0) steps_back += steps_back_here;
   });
   if (outside != 0) {
-    const Index entry =
-        std::find_if(indices, indices + nnz, [=](I column) { return static_cast<Unsigned>(column) >= cols; }) - indices;
+    const Index entry = std::find_if(indices, indices + nnz, is_outside) - indices;
     require(false, function, ": ", argument, ".indices has the column ", indices[entry], " at index ", entry, "; ",
             argument, " has ", matrix.cols, " columns");
   }
-  steps_back -= count_bad<I>(matrix.rows, run, monitor, [=](Index i) {
-    const Index first = indptr[i];
-    return first > 0 && first < indptr[i + 1] && indices[first - 1] >= indices[first];
-  });
   return steps_back == 0;
 }
 

@@ -105,17 +105,35 @@ const Of<T, I>& of_types(const TypedKernels<Of>& table) {
   if constexpr (std::is_same_v<T, double> && sizeof(I) == 8) return table.f64_i64;
 }
 
+/// How many of some columns are out of range, and how many are not less than the one behind them.
+struct ColumnFaults {
+  Index outside;
+  Index steps_back;
+};
+
+/// Looks at columns[0], ..., columns[count - 1], and at columns[count] as the last one's successor; count < 2^31.
+template <class I>
+using CountColumnFaults = ColumnFaults (*)(const I* columns, Index count, Index cols) noexcept;
+
 template <class T, class I>
 struct SpmmKernelsFor;  // sparse/spmm_kernels.hpp
 template <class T, class I>
 struct PlanKernels;  // sparse/plan_kernels.hpp
 
 struct Kernels {
+  CountColumnFaults<std::int32_t> count_column_faults_i32;
+  CountColumnFaults<std::int64_t> count_column_faults_i64;
   TypedKernels<ProductKernels> product;
   const TypedKernels<SpmmKernelsFor>* spmm;
   const TypedKernels<PlanKernels>* plan;
 };
 
 NEARLINEAR_DECLARE_KERNELS(sparse)
+
+template <class I>
+ColumnFaults count_column_faults(const I* columns, Index count, Index cols) {
+  if constexpr (sizeof(I) == 4) return kernels().count_column_faults_i32(columns, count, cols);
+  if constexpr (sizeof(I) == 8) return kernels().count_column_faults_i64(columns, count, cols);
+}
 
 }  // namespace nearlinear::sparse

@@ -55,36 +55,40 @@ class Rows {
   const I col_end_;
 };
 
-/// What a row's way is chosen by.
-struct RowShape {
-  Index products = 0;
-  Index first_column = std::numeric_limits<Index>::max();
-  Index last_column = 0;
-};
-
 template <class T, class I, bool all>
-RowShape row_shape(const Rows<T, I, all>& rows, Range row) {
-  RowShape shape;
+Index products_of_row(const Rows<T, I, all>& rows, Range row) {
+  Index products = 0;
+  for (Index j = row.begin; j < row.end; ++j) products += rows.row_of_b(j).size();
+  return products;
+}
+
+/// The columns that the row's products are in.
+template <class T, class I, bool all>
+Range columns_of_row(const Rows<T, I, all>& rows, Range row) {
+  Range columns{std::numeric_limits<Index>::max(), 0};
   for (Index j = row.begin; j < row.end; ++j) {
     const Range b = rows.row_of_b(j);
     if (b.size() == 0) continue;
-    shape.products += b.size();
-    shape.first_column = std::min<Index>(shape.first_column, rows.b_indices()[b.begin]);
-    shape.last_column = std::max<Index>(shape.last_column, rows.b_indices()[b.end - 1]);
+    columns.begin = std::min<Index>(columns.begin, rows.b_indices()[b.begin]);
+    columns.end = std::max<Index>(columns.end, Index{rows.b_indices()[b.end - 1]} + 1);
   }
-  return shape;
+  return columns;
 }
 
-/// Calls body(column, product) for every scalar product of the row, in the order of the row of A.
+/// Calls body(column, product) for the products of an entry `a` of A with `b`, a part of B. By four: most rows of B are
+/// short, and what a loop costs per turn is a good part of what it does.
 template <class T, class I, bool all, class Body>
-void for_each_product(const Rows<T, I, all> rows, Range row, const Body& body) {
+void for_each_product(const Rows<T, I, all>& rows, T a, Range b, const Body& body) {
   const I* const b_indices = rows.b_indices();
   const T* const b_data = rows.b_data();
-  for (Index j = row.begin; j < row.end; ++j) {
-    const T a = rows.a_data(j);
-    const Range b = rows.row_of_b(j);
-    for (Index q = b.begin; q < b.end; ++q) body(b_indices[q], detail::times(a, b_data[q]));
-  }
+  const auto multiply = [&](Index q) { body(b_indices[q], detail::times(a, b_data[q])); };
+  for (Index q = b.begin; q < b.end; ++q) multiply(q);
+}
+
+/// The same for every scalar product of the row, in the order of the row of A.
+template <class T, class I, bool all, class Body>
+void for_each_product(const Rows<T, I, all> rows, Range row, const Body& body) {
+  for (Index j = row.begin; j < row.end; ++j) for_each_product(rows, rows.a_data(j), rows.row_of_b(j), body);
 }
 
 /// A row of A with one entry: a scaled row of B.
@@ -99,42 +103,84 @@ Index scale_row(const Rows<T, I, all>& rows, Index j, I* __restrict indices, T* 
   return b.size();
 }
 
+/// A row of many products in the dense accumulator. The flags are bytes of their own, written without being read: bits
+/// in shared words would make every product wait for the last one's store.
+template <class T, class I, bool all>
+Index sum_dense(const Rows<T, I, all>& rows, Range row, Index products, const DenseAccumulator<T>& accumulator,
+                I* indices, T* data) {
+  T* const sums = accumulator.sums;
+  std::uint8_t* const flags = accumulator.flags;
+  std::uint8_t* const block_flags = accumulator.block_flags;
+  const Range columns = columns_of_row(rows, row);
+  const Index first_block = columns.begin / block_size;
+  const Index last_block = (columns.end - 1) / block_size;
+  Index count = 0;
+  const auto take = [&](Index block) {
+    count += take_block(static_cast<I>(block * block_size), sums + block * block_size, flags + block * block_size,
+                        indices + count, data + count);
+  };
+
+  // Where the row fills a good part of its span, looking at every block costs less than to note which are used.
+  if (last_block - first_block < products / 4) {
+    for_each_product(rows, row, [=](I column, T product) {
+      sums[column] += product;
+      flags[column] = used;
+    });
+    for (Index block = first_block; block <= last_block; ++block) take(block);
+    return count;
+  }
+  for_each_product(rows, row, [=](I column, T product) {
+    sums[column] += product;
+    flags[column] = used;
+    block_flags[static_cast<std::make_unsigned_t<I>>(column) / block_size] = used;
+  });
+  for (Index group = first_block / block_size * block_size; group <= last_block; group += block_size) {
+    const std::uint64_t set = set_flags(block_flags + group);
+    if (set == 0) continue;
+    std::memset(block_flags + group, 0, block_size);
+    for_each_bit(set, [&](int j) { take(group + j); });
+  }
+  return count;
+}
+
 #ifdef NEARLINEAR_SORT_NETWORK
 constexpr Index few_products = 128;
 
 /// A row of few products: summed in the dense accumulator, while its columns are sorted in registers.
 template <int vectors, class T, class I, bool all>
-Index sum_sorted(const Rows<T, I, all>& rows, Range row, const RowShape& shape, const DenseAccumulator<T>& accumulator,
-                 I* indices, T* data) {
-  T* const sums = accumulator.sums;
-  const I* const b_indices = rows.b_indices();
-  const T* const b_data = rows.b_data();
-  const auto base = static_cast<I>(shape.first_column);
+[[gnu::noinline]] Index sum_sorted(const Rows<T, I, all>& operands, Range row, T* sums, I base, I* indices, T* data) {
+  const Rows<T, I, all> rows = operands;
   PlaceSet<vectors> set;
   for (Index j = row.begin; j < row.end; ++j) {
-    const T a = rows.a_data(j);
     const Range b = rows.row_of_b(j);
-    set.add(b_indices + b.begin, b.size(), base);
-    for (Index q = b.begin; q < b.end; ++q) sums[b_indices[q]] += detail::times(a, b_data[q]);
+    set.add(rows.b_indices() + b.begin, b.size(), base);
+    for_each_product(rows, rows.a_data(j), b, [=](I column, T product) { sums[column] += product; });
   }
   set.sort();
   return set.take(sums + base, base, indices, data);
 }
 
+/// Sets hold differences of 31 bits. So do columns of 32 bits; wider ones are taken less the row's first.
 template <class T, class I, bool all>
-Index sum_few(const Rows<T, I, all>& rows, Range row, const RowShape& shape, const DenseAccumulator<T>& accumulator,
+Index sum_few(const Rows<T, I, all>& rows, Range row, Index products, const DenseAccumulator<T>& accumulator,
               I* indices, T* data) {
-  if (shape.products <= 16) return sum_sorted<1>(rows, row, shape, accumulator, indices, data);
-  if (shape.products <= 32) return sum_sorted<2>(rows, row, shape, accumulator, indices, data);
-  if (shape.products <= 64) return sum_sorted<4>(rows, row, shape, accumulator, indices, data);
-  return sum_sorted<8>(rows, row, shape, accumulator, indices, data);
+  I base = 0;
+  if constexpr (sizeof(I) > 4) {
+    const Range columns = columns_of_row(rows, row);
+    if (columns.size() > 0x7FFFFFFF) return sum_dense(rows, row, products, accumulator, indices, data);
+    base = static_cast<I>(columns.begin);
+  }
+  if (products <= 16) return sum_sorted<1>(rows, row, accumulator.sums, base, indices, data);
+  if (products <= 32) return sum_sorted<2>(rows, row, accumulator.sums, base, indices, data);
+  if (products <= 64) return sum_sorted<4>(rows, row, accumulator.sums, base, indices, data);
+  return sum_sorted<8>(rows, row, accumulator.sums, base, indices, data);
 }
 #else
 constexpr Index few_products = 16;  // more are faster to read off the flags (measured)
 
 /// A row of few products: summed in the dense accumulator, its columns noted in a list as they appear.
 template <class T, class I, bool all>
-Index sum_few(const Rows<T, I, all>& rows, Range row, const RowShape& /*shape*/, const DenseAccumulator<T>& accumulator,
+Index sum_few(const Rows<T, I, all>& rows, Range row, Index /*products*/, const DenseAccumulator<T>& accumulator,
               I* indices, T* data) {
   T* const sums = accumulator.sums;
   std::uint8_t* const flags = accumulator.flags;
@@ -160,51 +206,12 @@ Index sum_few(const Rows<T, I, all>& rows, Range row, const RowShape& /*shape*/,
 }
 #endif
 
-/// A row of many products in the dense accumulator. The flags are bytes of their own, written without being read: bits
-/// in shared words would make every product wait for the last one's store.
-template <class T, class I, bool all>
-Index sum_dense(const Rows<T, I, all>& rows, Range row, const RowShape& shape, const DenseAccumulator<T>& accumulator,
-                I* indices, T* data) {
-  T* const sums = accumulator.sums;
-  std::uint8_t* const flags = accumulator.flags;
-  std::uint8_t* const block_flags = accumulator.block_flags;
-  const Index first_block = shape.first_column / block_size;
-  const Index last_block = shape.last_column / block_size;
-  Index count = 0;
-  const auto take = [&](Index block) {
-    count += take_block(static_cast<I>(block * block_size), sums + block * block_size, flags + block * block_size,
-                        indices + count, data + count);
-  };
-
-  // Where the row fills a good part of its span, looking at every block costs less than to note which are used.
-  if (last_block - first_block < shape.products / 4) {
-    for_each_product(rows, row, [=](I column, T product) {
-      sums[column] += product;
-      flags[column] = used;
-    });
-    for (Index block = first_block; block <= last_block; ++block) take(block);
-    return count;
-  }
-  for_each_product(rows, row, [=](I column, T product) {
-    sums[column] += product;
-    flags[column] = used;
-    block_flags[static_cast<std::make_unsigned_t<I>>(column) / block_size] = used;
-  });
-  for (Index group = first_block / block_size * block_size; group <= last_block; group += block_size) {
-    const std::uint64_t set = set_flags(block_flags + group);
-    if (set == 0) continue;
-    std::memset(block_flags + group, 0, block_size);
-    for_each_bit(set, [&](int j) { take(group + j); });
-  }
-  return count;
-}
-
 /// A row in the hash accumulator, whose used slots are then sorted by column.
 template <class T, class I, bool all>
-Index sum_hash(const Rows<T, I, all>& rows, Range row, const RowShape& shape, const HashAccumulator<T, I>& accumulator,
+Index sum_hash(const Rows<T, I, all>& rows, Range row, Index products, const HashAccumulator<T, I>& accumulator,
                I* indices, T* data) {
   // As small a table as the row allows stays in the nearest cache.
-  const int log2_size = std::min(accumulator.log2_size, hash_log2_size(shape.products));
+  const int log2_size = std::min(accumulator.log2_size, hash_log2_size(products));
   const std::uint64_t mask = (std::uint64_t{1} << log2_size) - 1;
   I* const keys = accumulator.keys;
   T* const sums = accumulator.sums;
@@ -231,7 +238,7 @@ Index sum_hash(const Rows<T, I, all>& rows, Range row, const RowShape& shape, co
   return count;
 }
 
-/// All rows of a token; sum_row(rows, row, shape, indices, data) computes those of more than one term.
+/// All rows of a token; sum_row(rows, row, products, indices, data) computes those of more than one term.
 template <bool all, class T, class I, class SumRow>
 Index multiply_rows(const Operands<T, I>& operands, const Token& token, I* indices, T* data, Index* row_sizes,
                     const SumRow& sum_row) {
@@ -242,8 +249,8 @@ Index multiply_rows(const Operands<T, I>& operands, const Token& token, I* indic
     Index size = 0;
     if (row.size() == 1)
       size = scale_row(rows, row.begin, indices + count, data + count);
-    else if (const RowShape shape = row_shape(rows, row); shape.products > 0)
-      size = sum_row(rows, row, shape, indices + count, data + count);
+    else if (const Index products = products_of_row(rows, row); products > 0)
+      size = sum_row(rows, row, products, indices + count, data + count);
     row_sizes[i - token.row_begin] = size;
     count += size;
   }
@@ -261,10 +268,10 @@ template <class T, class I>
 Index multiply_dense(const Operands<T, I>& operands, const Token& token, const DenseAccumulator<T>& accumulator,
                      I* indices, T* data, Index* row_sizes) noexcept {
   return multiply(operands, token, indices, data, row_sizes,
-                  [&](const auto& rows, Range row, const RowShape& shape, I* row_indices, T* row_data) {
-                    return shape.products <= few_products && shape.last_column - shape.first_column < 0x7FFFFFFF
-                               ? sum_few(rows, row, shape, accumulator, row_indices, row_data)
-                               : sum_dense(rows, row, shape, accumulator, row_indices, row_data);
+                  [&](const auto& rows, Range row, Index products, I* row_indices, T* row_data) {
+                    return products <= few_products
+                               ? sum_few(rows, row, products, accumulator, row_indices, row_data)
+                               : sum_dense(rows, row, products, accumulator, row_indices, row_data);
                   });
 }
 
@@ -272,8 +279,8 @@ template <class T, class I>
 Index multiply_hash(const Operands<T, I>& operands, const Token& token, const HashAccumulator<T, I>& accumulator,
                     I* indices, T* data, Index* row_sizes) noexcept {
   return multiply(operands, token, indices, data, row_sizes,
-                  [&](const auto& rows, Range row, const RowShape& shape, I* row_indices, T* row_data) {
-                    return sum_hash(rows, row, shape, accumulator, row_indices, row_data);
+                  [&](const auto& rows, Range row, Index products, I* row_indices, T* row_data) {
+                    return sum_hash(rows, row, products, accumulator, row_indices, row_data);
                   });
 }
 

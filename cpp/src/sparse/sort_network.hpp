@@ -30,13 +30,19 @@ class PlaceSet {
     for (__m512i& x : x_) x = _mm512_set1_epi32(nowhere);
   }
 
-  /// Adds the columns first[0], ..., first[length - 1], less `base`.
+  /// Adds the columns first[0], ..., first[length - 1], less `base`, which is 0 where columns have 32 bits.
   template <class I>
   NEARLINEAR_INLINE void add(const I* first, Index length, I base) {
-    for (Index done = 0; done < length; done += 16) {
-      const auto part = static_cast<int>(length - done < 16 ? length - done : 16);
-      append(load(first + done, part, base), part);
+    const auto end = size_ + static_cast<std::uint64_t>(length);
+    const std::uintptr_t origin = reinterpret_cast<std::uintptr_t>(first) - sizeof(I) * size_;  // where lane 0 would be
+    for (int word = 0; word < words; ++word) {
+      const std::uint64_t filled = lanes_below(end, word);
+      const std::uint64_t lanes = filled & ~filled_[word];
+      filled_[word] = filled;
+      for (int v = 4 * word; v < 4 * word + 4 && v < vectors; ++v)
+        load<I>(x_[v], static_cast<__mmask16>(lanes >> (16 * (v % 4))), origin + sizeof(I) * 16 * v, base);
     }
+    size_ = end;
   }
 
   NEARLINEAR_INLINE void sort() { sort_part<vectors>(x_); }
@@ -64,19 +70,28 @@ class PlaceSet {
  private:
   static constexpr int nowhere = 0x7FFFFFFF;  // behind every place
 
-  NEARLINEAR_INLINE static __m512i load(const std::int32_t* first, int length, std::int32_t base) {
-    const __mmask16 lanes = static_cast<__mmask16>((1U << length) - 1);
-    return _mm512_sub_epi32(_mm512_maskz_loadu_epi32(lanes, first), _mm512_set1_epi32(base));
+  static constexpr int words = (vectors + 3) / 4;  // of 64 lanes
+
+  /// The lanes 64 word, ... that are below `end`, which is at most 128.
+  NEARLINEAR_INLINE static std::uint64_t lanes_below(std::uint64_t end, int word) {
+    if (word > 0) end = end < 64 ? 0 : end - 64;
+    return _bzhi_u64(~std::uint64_t{0}, end);  // all of them from 64 on
   }
 
-  NEARLINEAR_INLINE static __m512i load(const std::int64_t* first, int length, std::int64_t base) {
-    const unsigned lanes = (1U << length) - 1;
-    const __m512i bases = _mm512_set1_epi64(base);
-    const auto half = [&](int begin) {
-      const __m512i columns = _mm512_maskz_loadu_epi64(static_cast<__mmask8>(lanes >> begin), first + begin);
-      return _mm512_cvtepi64_epi32(_mm512_sub_epi64(columns, bases));
-    };
-    return _mm512_inserti32x8(_mm512_castsi256_si512(half(0)), half(8), 1);
+  /// Loads the lanes of `lanes`, less `base`, as if lane 0 were at `address`; of other lanes nothing is read.
+  template <class I>
+  NEARLINEAR_INLINE static void load(__m512i& x, __mmask16 lanes, std::uintptr_t address, I base) {
+    if constexpr (sizeof(I) == 4) {
+      x = _mm512_mask_loadu_epi32(x, lanes, reinterpret_cast<const void*>(address));
+    } else {
+      const __m512i bases = _mm512_set1_epi64(base);
+      const auto half = [&](unsigned begin) NEARLINEAR_INLINE_LAMBDA {
+        const __m512i columns = _mm512_maskz_loadu_epi64(static_cast<__mmask8>(static_cast<unsigned>(lanes) >> begin),
+                                                         reinterpret_cast<const void*>(address + 8 * begin));
+        return _mm512_cvtepi64_epi32(_mm512_sub_epi64(columns, bases));
+      };
+      x = _mm512_mask_mov_epi32(x, lanes, _mm512_inserti32x8(_mm512_castsi256_si512(half(0)), half(8), 1));
+    }
   }
 
   NEARLINEAR_INLINE static void store(__m512i places, std::int32_t base, std::int32_t* columns) {
@@ -104,18 +119,6 @@ class PlaceSet {
   NEARLINEAR_INLINE static void move(__m512i places, __mmask16 lanes, float* sums, float* data) {
     _mm512_storeu_ps(data, _mm512_mask_i32gather_ps(_mm512_setzero_ps(), lanes, places, sums, 4));
     _mm512_mask_i32scatter_ps(sums, lanes, places, _mm512_setzero_ps(), 4);
-  }
-
-  /// Puts the first `length` lanes behind those that there are.
-  NEARLINEAR_INLINE void append(__m512i places, int length) {
-    const __m512i iota = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    __m512i from = _mm512_sub_epi32(iota, _mm512_set1_epi32(size_));  // the lane that comes to each of ours
-    for (__m512i& x : x_) {
-      const __mmask16 comes = _mm512_cmplt_epu32_mask(from, _mm512_set1_epi32(length));
-      x = _mm512_mask_permutexvar_epi32(x, comes, from, places);
-      from = _mm512_add_epi32(from, _mm512_set1_epi32(16));
-    }
-    size_ += length;
   }
 
   /// Lanes that take the larger of themselves and their partner i ^ distance, where runs of `run` rise and fall in
@@ -198,7 +201,8 @@ class PlaceSet {
   }
 
   __m512i x_[vectors];
-  int size_ = 0;
+  std::uint64_t filled_[words] = {};
+  std::uint64_t size_ = 0;
 };
 
 #undef NEARLINEAR_INLINE

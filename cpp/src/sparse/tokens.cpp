@@ -1,23 +1,8 @@
 #include "sparse/tokens.hpp"
 
+#include "sparse/sample.hpp"
+
 namespace nearlinear::sparse {
-namespace {
-
-template <class T, class I>
-Index products_of_row(const CsrView<T, I>& A, const CsrView<T, I>& B, Index row) {
-  const I* const indptr = A.indptr.data();
-  const I* const indices = A.indices.data();
-  const I* const b_indptr = B.indptr.data();
-  Index products = 0;
-  for (Index j = indptr[row]; j < indptr[row + 1]; ++j) {
-    const I k = indices[j];
-    products = checked_sum(products, b_indptr[k + 1] - b_indptr[k]);
-  }
-  return products;
-}
-
-}  // namespace
-
 template <class T, class I>
 Tokens cut_tokens(const CsrView<T, I>& A, const CsrView<T, I>& B, Index top_k, int n_threads, Monitor& monitor) {
   const Index most_per_row = top_k == 0 ? B.cols : top_k;
