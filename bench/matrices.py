@@ -33,7 +33,10 @@ def generated() -> dict[str, Callable[[], Pair]]:
     return {
         "rmat_14_8": lambda: square(rmat(scale=14, edges_per_vertex=8)),
         "rmat_14_16": lambda: square(rmat(scale=14, edges_per_vertex=16)),
+        "rmat_15_8": lambda: square(rmat(scale=15, edges_per_vertex=8)),
+        "rmat_15_16": lambda: square(rmat(scale=15, edges_per_vertex=16)),
         "rmat_16_8": lambda: square(rmat(scale=16, edges_per_vertex=8)),
+        "rmat_16_16": lambda: square(rmat(scale=16, edges_per_vertex=16)),
         "erdos_renyi_17_8": lambda: square(erdos_renyi(2**17, per_row=8)),
         "erdos_renyi_17_16": lambda: square(erdos_renyi(2**17, per_row=16)),
         "erdos_renyi_20_8": lambda: square(erdos_renyi(2**20, per_row=8)),
