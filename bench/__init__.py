@@ -6,6 +6,10 @@ tasks has a folder with a module for each. ``python -m bench linalg`` runs all t
 """
 
 ROOMS = (
+    "fisher.diagonal",
+    "fisher.products",
+    "fisher.setup",
+    "fisher.step",
     "linalg.batched_solve",
     "linalg.cholesky",
     "linalg.cholesky_update",
