@@ -57,8 +57,19 @@ void bind_inverse(nb::module_& module, const char* class_name) {
       .def(
           "elements",
           [](const Inverse& self, const VectorArray<Index>& i, const VectorArray<Index>& j,
-             const VectorOutput<double>& out) { without_gil([&] { self.elements(view(i), view(j), view(out)); }); },
+             const VectorOutput<double>& out) {
+            const nearlinear::RunOptions run = run_options(1);
+            without_gil([&] { self.elements(view(i), view(j), view(out), run); });
+          },
           "i"_a.noconvert(), "j"_a.noconvert(), "out"_a.noconvert())
+      .def(
+          "submatrix",
+          [](const Inverse& self, const VectorArray<Index>& rows, const VectorArray<Index>& cols,
+             const MatrixArray<double>& out) {
+            const nearlinear::RunOptions run = run_options(1);
+            without_gil([&] { self.submatrix(view(rows), view(cols), view(out), run); });
+          },
+          "rows"_a.noconvert(), "cols"_a.noconvert(), "out"_a.noconvert())
       .def(
           "group_inverses",
           [](const Inverse& self, const MatrixInput<Index>& groups, const VectorOutput<double>& out, int n_threads) {

@@ -26,9 +26,10 @@ Array<T> copy_of(const VectorArray<T>& array) {
 /// The state as a tuple of arrays: damping, slots, gradients, scales, gram, factor, residual.
 Tuple as_tuple(SlidingFisherState&& state) {
   const Index bytes = state.gradients.size();
-  return Tuple(nb::make_tuple(
-      state.damping, as_numpy(std::move(state.slots)), as_numpy(Array<std::uint8_t>(state.gradients.release(), bytes)),
-      as_numpy(std::move(state.scales)), as_numpy(std::move(state.gram)), as_numpy(std::move(state.factor)), as_numpy(std::move(state.residual))));
+  return Tuple(nb::make_tuple(state.damping, as_numpy(std::move(state.slots)),
+                              as_numpy(Array<std::uint8_t>(state.gradients.release(), bytes)),
+                              as_numpy(std::move(state.scales)), as_numpy(std::move(state.gram)),
+                              as_numpy(std::move(state.factor)), as_numpy(std::move(state.residual))));
 }
 
 template <class T>

@@ -61,9 +61,10 @@ std::size_t FisherBlocks::nbytes() const {
 
 void FisherBlocks::for_each(const RunOptions& run, double operations,
                             const std::function<void(const Block&, Pass)>& body) const {
-  constexpr Index together = Index{1} << 14;  // parameters
+  constexpr double long_block = 1e7, short_body = 1e6;  // operations: some milliseconds, and some hundred microseconds
   Monitor monitor(run.keep_going);
-  if (block_size_ > together) {
+  const double per_block = operations * static_cast<double>(block_size_);
+  if (count_ == 1 || per_block > long_block) {
     for (Index b = 0; b < count_; ++b) {
       monitor.enter_stage(static_cast<double>(b) / static_cast<double>(count_),
                           static_cast<double>(b + 1) / static_cast<double>(count_));
@@ -71,7 +72,7 @@ void FisherBlocks::for_each(const RunOptions& run, double operations,
     }
     return;
   }
-  const Index per_body = std::max<Index>(1, together / block_size_ / 8);
+  const Index per_body = std::max<Index>(1, static_cast<Index>(short_body / per_block));
   const int threads = linalg::threads_at(linalg::memory_rate, run.n_threads, operations, gradients_.cols());
   parallel_for(ceil_divide(count_, per_body), threads, monitor, [&](Index part) {
     Monitor unwatched{KeepGoing{}};

@@ -288,19 +288,51 @@ class WhitenedColumns {
 
 }  // namespace
 
+namespace {
+
+std::vector<Index> together(std::span<const Index> first, std::span<const Index> second) {
+  std::vector<Index> all(first.begin(), first.end());
+  all.insert(all.end(), second.begin(), second.end());
+  return all;
+}
+
+}  // namespace
+
 template <class T>
-void FisherInverse<T>::elements(std::span<const Index> i, std::span<const Index> j, std::span<double> out) const {
+void FisherInverse<T>::elements(std::span<const Index> i, std::span<const Index> j, std::span<double> out,
+                                const RunOptions& run) const {
   require(i.size() == j.size() && i.size() == out.size(), "elements: i has ", i.size(), ", j ", j.size(), " and out ",
           out.size(), " entries; they must have as many");
   state_->require_columns(i, "elements");
   state_->require_columns(j, "elements");
+  Monitor monitor(run.keep_going);
   for (std::size_t begin = 0; begin < i.size(); begin += columns_together) {
-    const std::size_t end = std::min(i.size(), begin + columns_together);
-    std::vector<Index> wanted(i.begin() + static_cast<Index>(begin), i.begin() + static_cast<Index>(end));
-    wanted.insert(wanted.end(), j.begin() + static_cast<Index>(begin), j.begin() + static_cast<Index>(end));
-    const WhitenedColumns whitened(state_->blocks, std::move(wanted));
-    for (std::size_t k = begin; k < end; ++k) out[k] = whitened.element(i[k], j[k]);
+    monitor.poll(static_cast<double>(begin) / static_cast<double>(i.size()));
+    const std::size_t count = std::min<std::size_t>(columns_together, i.size() - begin);
+    const WhitenedColumns whitened(state_->blocks, together(i.subspan(begin, count), j.subspan(begin, count)));
+    for (std::size_t k = begin; k < begin + count; ++k) out[k] = whitened.element(i[k], j[k]);
   }
+}
+
+template <class T>
+void FisherInverse<T>::submatrix(std::span<const Index> rows, std::span<const Index> cols, MatrixView<double> out,
+                                 const RunOptions& run) const {
+  require_valid_view(out, "submatrix", "out");
+  require(out.rows() == std::ssize(rows) && out.cols() == std::ssize(cols), "submatrix: out is ", shape(out),
+          "; there are ", rows.size(), " rows and ", cols.size(), " columns");
+  state_->require_columns(rows, "submatrix");
+  state_->require_columns(cols, "submatrix");
+  Monitor monitor(run.keep_going);
+  for (std::size_t r = 0; r < rows.size(); r += columns_together)
+    for (std::size_t c = 0; c < cols.size(); c += columns_together) {
+      monitor.poll(static_cast<double>(r) / static_cast<double>(rows.size()));
+      const auto some_rows = rows.subspan(r, std::min<std::size_t>(columns_together, rows.size() - r));
+      const auto some_cols = cols.subspan(c, std::min<std::size_t>(columns_together, cols.size() - c));
+      const WhitenedColumns whitened(state_->blocks, together(some_rows, some_cols));
+      for (std::size_t i = 0; i < some_rows.size(); ++i)
+        for (std::size_t j = 0; j < some_cols.size(); ++j)
+          out(static_cast<Index>(r + i), static_cast<Index>(c + j)) = whitened.element(some_rows[i], some_cols[j]);
+    }
 }
 
 template <class T>
@@ -312,11 +344,11 @@ void FisherInverse<T>::group_inverses(MatrixView<const Index> groups, std::span<
           std::ssize(out), " entries; it must have the square of a group's size for every group");
   for (Index g = 0; g < groups.rows(); ++g) state_->require_columns(groups.row(g), "group_inverses");
   if (groups.rows() == 0 || size == 0) return;
-  const Index together = std::max<Index>(1, columns_together / size);
+  const Index per_body = std::max<Index>(1, columns_together / size);
   Monitor monitor(run.keep_going);
   const int threads = thread_count(run.n_threads, groups.rows() * size * n_gradients() * n_gradients() / 8);
-  parallel_for(ceil_divide(groups.rows(), together), threads, monitor, [&](Index body) {
-    const Index begin = body * together, end = std::min(groups.rows(), begin + together);
+  parallel_for(ceil_divide(groups.rows(), per_body), threads, monitor, [&](Index body) {
+    const Index begin = body * per_body, end = std::min(groups.rows(), begin + per_body);
     std::vector<Index> wanted;
     for (Index g = begin; g < end; ++g) wanted.insert(wanted.end(), groups.row(g).begin(), groups.row(g).end());
     const WhitenedColumns whitened(state_->blocks, std::move(wanted));

@@ -1,5 +1,6 @@
-// The largest entries of every gradient, after I.-V. Modoranu, A. Kalinov, E. Kurtic, E. Frantar and D. Alistarh, "Error
-// feedback can accurately compress preconditioners", ICML 2024: what is left out of one gradient is added to the next.
+// The largest entries of every gradient, after I.-V. Modoranu, A. Kalinov, E. Kurtic, E. Frantar and D. Alistarh,
+// "Error feedback can accurately compress preconditioners", ICML 2024: what is left out of one gradient is added to the
+// next.
 #include <algorithm>
 #include <cmath>
 #include <utility>

@@ -290,8 +290,9 @@ class FisherInverse(FisherOperator):
         i, j = self._indices("rows", rows), self._indices("cols", cols)
         if i.ndim != 1 or j.ndim != 1:
             raise ValueError(f"rows has shape {i.shape} and cols {j.shape}; they must have 1 dimension")
-        result: NDArray[np.float64] = np.asarray(self.element(i[:, None], j[None, :]))
-        return result
+        out = np.empty((i.size, j.size))
+        self._factored("submatrix").submatrix(i, j, out)
+        return out
 
     def logdet(self) -> float:
         r"""Return :math:`\log \det F`."""

@@ -82,7 +82,12 @@ class FisherInverse {
   void diagonal(std::span<double> out, const RunOptions& run = {}) const;
 
   /// out_k <- (F^{-1})_{i_k j_k}: m^2 operations for every parameter that occurs.
-  void elements(std::span<const Index> i, std::span<const Index> j, std::span<double> out) const;
+  void elements(std::span<const Index> i, std::span<const Index> j, std::span<double> out,
+                const RunOptions& run = {}) const;
+
+  /// out <- the elements of F^{-1} in these rows and columns: m^2 operations for each of them, and m for an element.
+  void submatrix(std::span<const Index> rows, std::span<const Index> cols, MatrixView<double> out,
+                 const RunOptions& run = {}) const;
 
   /// (F^{-1})_QQ for every row Q of `groups`, one after the other: size^2 numbers each.
   void group_inverses(MatrixView<const Index> groups, std::span<double> out, const RunOptions& run = {}) const;
@@ -101,7 +106,9 @@ class FisherInverse {
   ///
   ///     dw_R = G_R^T S_R^{-1} G_Q w_Q,    S_R = s lambda I + G_R G_R^T.
   ///
-  /// G_R G_R^T is computed from the kept columns: G G^T - G_Q G_Q^T cancels where heavy weights go. m^2 |R| operations.
+  /// or, where fewer weights are kept than there are gradients, (s lambda I + G_R^T G_R) dw_R = G_R^T G_Q w_Q.
+  /// G_R G_R^T is computed from the kept columns: G G^T - G_Q G_Q^T cancels where heavy weights go. At most m^2 |R|
+  /// operations.
   [[nodiscard]] JointUpdate joint_step(std::span<const T> w, std::span<const std::uint8_t> prune, std::span<T> step,
                                        const RunOptions& run = {}) const;
 
