@@ -19,6 +19,7 @@ namespace ei = Eigen::internal;
 using nearlinear::Index;
 using nearlinear::linalg::BatchedKernelsFor;
 using nearlinear::linalg::Packet;
+using nearlinear::linalg::square_root;
 using nearlinear::linalg::Stack;
 using nearlinear::linalg::width;
 
@@ -131,7 +132,7 @@ class Tile {
     subtract_products<cols, cols>(row(j), row(j), j, block);
 #pragma GCC unroll 4
     for (int c = 0; c < cols; ++c) {
-      const Packet inverse = ei::pdiv(ei::pset1<Packet>(T{1}), ei::psqrt(block[c][c]));
+      const Packet inverse = ei::pdiv(ei::pset1<Packet>(T{1}), square_root(block[c][c]));
       ei::pstore(inverse_diagonal(j + c), inverse);
 #pragma GCC unroll 4
       for (int a = c + 1; a < cols; ++a) {
