@@ -1,5 +1,6 @@
 """What both inverses have in common: they are symmetric operators that SciPy can use."""
 
+import abc
 from typing import Any, Literal
 
 import numpy as np
@@ -19,9 +20,9 @@ class FisherOperator(LinearOperator):  # type: ignore[misc]  # SciPy has no type
     shape: tuple[int, int]
     dtype: np.dtype[np.floating]
 
+    @abc.abstractmethod
     def _apply(self, rows: NDArray[np.floating]) -> NDArray[np.floating]:
         """Return the products of all rows, as rows."""
-        raise NotImplementedError
 
     def matvec(self, x: ArrayLike) -> NDArray[np.floating]:
         """
