@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <iterator>
 
 #include "nearlinear/core/errors.hpp"
 #include "nearlinear/sparse.hpp"
@@ -14,16 +13,15 @@ Index at(std::span<const Element> values, Index i) {
   return static_cast<Index>(values[static_cast<std::size_t>(i)]);
 }
 
-/// Scalar products of row i of A B, f_i = sum over A_ik of nnz(B_k). Throws std::overflow_error when an Index might not
-/// hold them, which takes more memory than there is: nnz(A_i) nnz(B) is the most that they can be.
+/// Scalar products of row i of A B, f_i = sum over A_ik of nnz(B_k). Throws std::overflow_error when an Index does not
+/// hold them.
 template <class T, class I>
 Index products_of_row(const CsrView<T, I>& A, const CsrView<T, I>& B, Index i) {
   const I* const b_indptr = B.indptr.data();
-  const I* const begin = A.indices.data() + at(A.indptr, i);
   const I* const end = A.indices.data() + at(A.indptr, i + 1);
-  checked_product(end - begin, std::ssize(B.indices));
   Index products = 0;
-  for (const I* k = begin; k < end; ++k) products += b_indptr[*k + 1] - b_indptr[*k];
+  for (const I* k = A.indices.data() + at(A.indptr, i); k < end; ++k)
+    products = checked_sum(products, b_indptr[*k + 1] - b_indptr[*k]);
   return products;
 }
 
