@@ -219,7 +219,7 @@ class SlidingFisherInverse(FisherOperator):
         -------
         y : ndarray, shape (d,)
             :math:`F^{-1} g`, of the window that `g` is part of, and of `g` as it is stored. In float32 it is accurate
-            to some 1e-7 for every damping.
+            to 1e-6 and better for every damping.
         """
         if self._method == "recurrence":
             self.update(g)
