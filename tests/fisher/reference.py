@@ -1,5 +1,5 @@
 """
-The definitions and the paper's recurrences, as slow as they read.
+The definitions and the paper's recurrences, as slow as they read, and how near to them answers must be.
 
 F = damping I + (1/M) sum over i of g_i g_i^T, with the gradients g_i in the rows of G. M is the number of gradients or
 the capacity of a window. Everything is computed in the precision of G; what NumPy's linear algebra has no part in also
@@ -7,6 +7,8 @@ works in longdouble.
 """
 
 import numpy as np
+
+EPS = np.finfo(float).eps
 
 
 def blocks(d, block_size):
@@ -97,6 +99,13 @@ def diagonal(G, damping, M):
     return (1 - (V**2).sum(axis=0)) / damping
 
 
+def preconditioned(rows, damping, M):
+    """F^{-1} g for the newest gradient of the window, by the definition in longdouble."""
+    newest = np.zeros(len(rows), np.longdouble)
+    newest[-1] = 1
+    return combination(rows.astype(np.longdouble), damping, M, newest)
+
+
 def amplification(G, damping, M, *, scaled=True):
     """
     How many times larger than the rounding errors of the Gram matrix the error of damping F^{-1} can be.
@@ -121,6 +130,37 @@ def amplification(G, damping, M, *, scaled=True):
 
     dual = norm(M * damping * np.eye(m) + G @ G.T, G) ** 2
     return max(1.0, dual, damping * norm(fisher(G, damping, M), np.eye(d)) ** 2 if d < m else 0.0)
+
+
+def relative_bound(G, damping, M=None, *, dtype=np.float64, at_least=1e-13, block_size=None, scaled=True):
+    """
+    Return what |error of F^{-1} x| damping / |x| may be.
+
+    That is a constant, `at_least` or 2e-7 for float32, where the inverse does not amplify the rounding errors of the
+    Gram matrix, which is in float64 for gradients in float32, too. Their products with x may have errors of float32:
+    these are amplified by the square root.
+    """
+    M = len(G) if M is None else M
+    columns = blocks(G.shape[1], block_size)
+    dampings = np.broadcast_to(damping, len(columns))
+    factor = max(
+        amplification(G[:, block], damping_here, M, scaled=scaled)
+        for block, damping_here in zip(columns, dampings, strict=True)
+    )
+    if dtype == np.float32:
+        at_least = max(at_least, 2e-7 * max(1, np.sqrt(factor) / 10))
+    return at_least + 10 * EPS * factor
+
+
+def assert_columns_close(actual, expected, limit):
+    """Compare every column in the Euclidean norm; `limit` is one number or one for each column."""
+    assert actual.shape == expected.shape
+    error = np.linalg.norm((actual - expected).astype(float), axis=0)
+    assert (error <= limit).all(), f"errors of {error}, where {limit} are allowed"
+
+
+def relative_error(actual, expected):
+    return np.linalg.norm((actual - expected).astype(float)) / np.linalg.norm(expected.astype(float))
 
 
 def static_recurrence(G, damping, M):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import nearlinear as nl
 from tests.fisher import reference
-from tests.fisher.test_fisher_inverse import assert_columns_close
+from tests.fisher.reference import assert_columns_close
 
 
 def random_problem(seed, block_size=None):
