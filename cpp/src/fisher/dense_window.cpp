@@ -19,8 +19,10 @@ class DenseWindow final : public GradientWindow<T> {
   [[nodiscard]] Admission<T> admit(MatrixView<const T> given, Index count, Pass pass) const override {
     Admission<T> admission;
     for (Index i = 0; i < given.rows(); ++i) {
-      const double largest = gradients_.check<T>(given.row(i), "update", "g", pass).largest;
-      if (i >= given.rows() - count) admission.largest.push_back(largest);
+      const Gradients::Size size = gradients_.check<T>(given.row(i), "update", "g", pass);
+      if (i < given.rows() - count) continue;
+      admission.largest.push_back(size.largest);
+      if (gradients_.holds<T>()) admission.squares.push_back(size.square);
     }
     const T* const first = given.data() + (given.rows() - count) * given.row_stride();
     const MatrixView<const T> taken(first, count, cols(), given.row_stride());

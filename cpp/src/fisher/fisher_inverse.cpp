@@ -234,7 +234,7 @@ void FisherInverse<T>::diagonal(std::span<double> out, const RunOptions& run) co
   blocks.for_each(run, static_cast<double>(m * std::min(m, block_size())), [&](const Block& block, Pass pass) {
     const std::span<double> target = part(out, block);
     if (block.by_gradients) {
-      blocks.gradients_of(block).squared_norms(block.L, target.data(), pass);
+      blocks.gradients_of(block).squared_norms(block.L, blocks.precise(), target.data(), pass);
       for (double& entry : target) entry = (1 - entry) / block.damping;
       return;
     }

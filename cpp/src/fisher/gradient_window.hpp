@@ -15,6 +15,7 @@ struct Admission {
   MatrixView<const T> rows{nullptr, 0, 0};
   Array<T> memory;              // of rows, unless they are kept as they came
   std::vector<double> largest;  // absolute value of an entry, of each
+  std::vector<double> squares;  // |g|^2 of each, where they are known
   Array<T> residual;            // what will be left out of all so far, if entries are
 };
 

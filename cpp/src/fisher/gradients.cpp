@@ -91,24 +91,13 @@ Gradients Gradients::first(Index rows) const {
 template <class T>
 Gradients::Size Gradients::check(std::span<const T> gradient, const char* function, const char* argument,
                                  Pass pass) const {
-  constexpr Index lanes = 8;
   const Index d = std::ssize(gradient), groups = linalg::group_count(ceil_divide(d, tile_cols), 1, 16);
   std::vector<Size> sizes(static_cast<std::size_t>(groups));
   const int threads = linalg::threads_at(linalg::memory_rate, pass.n_threads, 2, d);
   parallel_for(groups, threads, pass.monitor, [&](Index group) {
     const linalg::RowGroup range(d, tile_cols, groups, group);
-    double largest[lanes] = {}, squares[lanes] = {};  // of every eighth entry, so that the compiler can use vectors
-    Index j = range.begin;
-    const auto look_at = [&](Index lane, T value) {
-      const auto entry = static_cast<double>(value);
-      largest[lane] = std::abs(entry) > largest[lane] ? std::abs(entry) : largest[lane];
-      squares[lane] += entry * entry;
-    };
-    for (; j + lanes <= range.end; j += lanes)
-      for (Index lane = 0; lane < lanes; ++lane) look_at(lane, gradient[static_cast<std::size_t>(j + lane)]);
-    for (; j < range.end; ++j) look_at(0, gradient[static_cast<std::size_t>(j)]);
     Size& size = sizes[static_cast<std::size_t>(group)];
-    size = {*std::max_element(largest, largest + lanes), std::accumulate(squares, squares + lanes, 0.0)};
+    kernels_for<T>().measure(gradient.data() + range.begin, range.end - range.begin, size.largest, size.square);
   });
   Size all{};
   for (const Size& size : sizes) all = {std::max(all.largest, size.largest), all.square + size.square};

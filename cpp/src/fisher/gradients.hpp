@@ -126,8 +126,9 @@ class Gradients {
   /// tile are summed in float, unless the gradients are double.
   void gram(MatrixView<double> K, bool precise, const std::uint8_t* kept, Pass pass) const;
 
-  /// q_j <- |L^{-1} g_j|^2 for every column g_j of G and the lower triangular L.
-  void squared_norms(MatrixView<const double> L, double* q, Pass pass) const;
+  /// q_j <- |L^{-1} g_j|^2 for every column g_j of G and the lower triangular L. Not `precise`: in float where that is
+  /// enough for an error of 2^-24 (1 - q_j), unless the gradients are double.
+  void squared_norms(MatrixView<const double> L, bool precise, double* q, Pass pass) const;
 
   /// The columns of these numbers, side by side, in double.
   void gather(std::span<const Index> columns, MatrixView<double> out) const;
@@ -145,7 +146,6 @@ class Gradients {
   using AnyTiles = std::variant<Tiles<double>, Tiles<float>, Tiles<Half>, Tiles<BFloat16>>;
 
   Gradients() = default;
-  void combine_scales(const double* c, std::vector<double>& scaled, Index stride) const;
 
   AnyTiles tiles_;
   GradientStorage storage_ = GradientStorage::float64;

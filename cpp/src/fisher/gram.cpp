@@ -1,16 +1,13 @@
-// Gram matrices of gradients and norms of whitened columns: what costs m^2 d operations.
+// Gram matrices of gradients.
 #include <algorithm>
 
 #include "fisher/gradients.hpp"
-#include "linalg/cholesky_kernels.hpp"
+#include "fisher/gram_kernels.hpp"
 #include "linalg/rates.hpp"
 #include "linalg/reduction.hpp"
-#include "linalg/tables.hpp"
 
 namespace nearlinear::fisher {
 namespace {
-
-using linalg::Operand;
 
 constexpr Index largest_grouped = 256;  // gradients up to which every group of tiles affords a result of its own
 
@@ -21,15 +18,15 @@ class Widened {
   Widened(const Tiles<S>& tiles, const std::uint8_t* kept, Index most_rows)
       : tiles_(tiles), kept_(kept), buffer_(in_place() ? 0 : most_rows * tile_cols) {}
 
-  Operand<W> rows(Index tile, Index row, Index rows) {
+  Rows<W> rows(Index tile, Index row, Index rows) {
     if constexpr (std::is_same_v<S, W>)
-      if (kept_ == nullptr) return {tiles_.at(tile, row), tiles_.row_stride, 1};
+      if (kept_ == nullptr) return {tiles_.at(tile, row), rows, tiles_.row_stride};
     for (Index i = 0; i < rows; ++i) {
       W* const out = buffer_.data() + i * tile_cols;
       widen(tiles_.at(tile, row + i), tiles_.width(tile), out);
       if (kept_ != nullptr) compress(kept_ + tile * tile_cols, tiles_.width(tile), out);
     }
-    return {buffer_.data(), tile_cols, 1};
+    return {buffer_.data(), rows, tile_cols};
   }
 
   [[nodiscard]] Index width(Index tile) const {
@@ -62,18 +59,6 @@ class Widened {
   Array<W> buffer_;
 };
 
-/// sums <- sums + what multiply(product) adds to `size` zeros, without the detour where both are double.
-template <class W, class Multiply>
-void add_product(Index size, double* sums, Array<W>& product, const Multiply& multiply) {
-  if constexpr (std::is_same_v<W, double>) {
-    multiply(sums);
-  } else {
-    std::fill_n(product.data(), size, W{0});
-    multiply(product.data());
-    for (Index i = 0; i < size; ++i) sums[i] += static_cast<double>(product[i]);
-  }
-}
-
 template <class W, class S>
 void gram_by_groups(const Tiles<S>& tiles, const std::uint8_t* kept, int threads, Monitor& monitor,
                     MatrixView<double> K) {
@@ -83,13 +68,11 @@ void gram_by_groups(const Tiles<S>& tiles, const std::uint8_t* kept, int threads
   linalg::sum_over_groups<double>(
       groups, m * m, threads, monitor, sums.data(), [&](Index group, double* partial, const linalg::Poll& poll) {
         Widened<W, S> widened(tiles, kept, m);
-        Array<W> product(std::is_same_v<W, double> ? 0 : m * m);
         const linalg::RowGroup range(tiles.count(), 1, groups, group);
         for (Index t = range.begin; t < range.end; ++t) {
           poll(range.fraction(t));
-          const Operand<W> rows = widened.rows(t, 0, m);
-          add_product<W>(m * m, partial, product,
-                         [&](W* c) { linalg::syrk_kernel<W>()(m, widened.width(t), W{1}, rows, c, m); });
+          const Rows<W> rows = widened.rows(t, 0, m);
+          gram_kernels_for<W>().multiply(rows, rows, widened.width(t), true, tiles.tile_stride, partial, m);
         }
       });
   for (Index i = 0; i < m; ++i) std::copy_n(sums.data() + i * m, i + 1, &K(i, 0));
@@ -107,17 +90,12 @@ void gram_by_blocks(const Tiles<S>& tiles, const std::uint8_t* kept, int threads
     const Index row = r * side, rows = std::min(side, m - row), col = c * side, cols = std::min(side, m - col);
     const Array<double> sums = Array<double>::zeros(rows * cols);
     Widened<W, S> left(tiles, kept, rows), right(tiles, kept, cols);
-    Array<W> product(std::is_same_v<W, double> ? 0 : rows * cols);
     for (Index t = 0; t < tiles.count(); ++t) {
       if (worker == 0)
         monitor.poll((static_cast<double>(block) + static_cast<double>(t) / static_cast<double>(tiles.count())) /
                      static_cast<double>(blocks));
-      const Index width = left.width(t);
-      const Operand<W> a = left.rows(t, row, rows);
-      add_product<W>(rows * cols, sums.data(), product, [&](W* out) {
-        if (r == c) return linalg::syrk_kernel<W>()(rows, width, W{1}, a, out, cols);
-        linalg::gemm_kernel<W>()(rows, cols, width, W{1}, a, right.rows(t, col, cols).transposed(), out, cols);
-      });
+      const Rows<W> a = left.rows(t, row, rows), b = r == c ? a : right.rows(t, col, cols);
+      gram_kernels_for<W>().multiply(a, b, left.width(t), r == c, tiles.tile_stride, sums.data(), cols);
     }
     for (Index i = 0; i < rows; ++i) std::copy_n(sums.data() + i * cols, r == c ? i + 1 : cols, &K(row + i, col));
   });
@@ -148,32 +126,6 @@ void Gradients::gram(MatrixView<double> K, bool precise, const std::uint8_t* kep
       if (!scales_.empty()) K(i, j) *= scales_[static_cast<std::size_t>(i)] * scales_[static_cast<std::size_t>(j)];
       K(j, i) = K(i, j);
     }
-}
-
-void Gradients::squared_norms(MatrixView<const double> L, double* q, Pass pass) const {
-  constexpr Index part = 256;  // columns: with 1024 gradients, 2 MB of doubles
-  std::visit(
-      [&]<class S>(const Tiles<S>& tiles) {
-        const linalg::Triangular<double> triangle{{L.data(), L.row_stride(), 1}, rows_, true};
-        const int threads = linalg::threads_at(linalg::product_rate, pass.n_threads, rows_, rows_, cols_);
-        parallel_for(ceil_divide(cols_, part), threads, pass.monitor, [&](Index p) {
-          const Index begin = p * part, width = std::min(part, cols_ - begin);
-          const Index tile = begin / tile_cols, offset = begin % tile_cols;
-          const Array<double> V(rows_ * part);
-          for (Index i = 0; i < rows_; ++i) {
-            double* const row = V.data() + i * part;
-            kernels_for<S>().to_double(tiles.at(tile, i) + offset, width, row);
-            if (!scales_.empty())
-              std::transform(row, row + width, row,
-                             [scale = scales_[static_cast<std::size_t>(i)]](double entry) { return entry * scale; });
-          }
-          linalg::solve_on_this_thread(triangle, false, MatrixView<double>(V.data(), rows_, width, part));
-          std::fill_n(q + begin, width, 0.0);
-          for (Index i = 0; i < rows_; ++i)
-            for (Index j = 0; j < width; ++j) q[begin + j] += V[i * part + j] * V[i * part + j];
-        });
-      },
-      tiles_);
 }
 
 }  // namespace nearlinear::fisher

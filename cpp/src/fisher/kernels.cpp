@@ -1,148 +1,121 @@
-// Compiled once per instruction set; see core/dispatch.hpp for the rules. Eight rows at a time, so that x and y come
-// from the nearest cache once for all of them; the next eight are fetched meanwhile: processors foresee one stream of
-// reads, but not eight.
+// Compiled once per instruction set; see core/dispatch.hpp for the rules. Four rows at a time, so that x and y come
+// from the nearest cache once for all of them; the next four are fetched meanwhile: processors foresee one stream of
+// reads, but not several that end after a tile.
 #include "fisher/kernels.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstring>
 #include <limits>
 
-#if defined(__F16C__) && defined(__AVX2__)
-#define NEARLINEAR_HALF_INTRINSICS
-#include <immintrin.h>
-#endif
+#include "fisher/gram_kernels.hpp"
+#include "fisher/many_kernels.hpp"
+#include "fisher/norm_kernels.hpp"
+#include "fisher/widen.hpp"
 
 namespace {
 
 using namespace nearlinear::fisher;
 using nearlinear::Index;
 
-// Vectors that the compiler lowers to the registers there are; handed on by reference, for which all sets agree.
-constexpr Index width = 8;
-using Doubles = double __attribute__((vector_size(64)));
-using Floats = float __attribute__((vector_size(32)));
-
-float to_float(Half half) {
-  const std::uint32_t sign = std::uint32_t{half.bits & 0x8000U} << 16, magnitude = half.bits & 0x7FFFU;
-  if (magnitude >= 0x7C00U) return std::bit_cast<float>(sign | 0x7F800000U | (magnitude & 0x3FFU) << 13);
-  // As if its exponent were a float's, then scaled by 2^112: exact for subnormal numbers, too.
-  return std::bit_cast<float>(sign | std::bit_cast<std::uint32_t>(std::bit_cast<float>(magnitude << 13) * 0x1p112F));
-}
-
-float to_float(BFloat16 number) { return std::bit_cast<float>(std::uint32_t{number.bits} << 16); }
-float to_float(float number) { return number; }
-double to_double(double number) { return number; }
-template <class S>
-double to_double(S number) {
-  return static_cast<double>(to_float(number));
-}
-
-void load(const double* from, Doubles& to) { std::memcpy(&to, from, sizeof to); }
-void load(const float* from, Doubles& to) {
-  Floats floats;
-  std::memcpy(&floats, from, sizeof floats);
-  to = __builtin_convertvector(floats, Doubles);
-}
-void load(const BFloat16* from, Doubles& to) {
-#if defined(NEARLINEAR_HALF_INTRINSICS)  // GCC 12 widens the vector one number at a time
-  const __m128i halves = _mm_loadu_si128(reinterpret_cast<const __m128i_u*>(from));
-  const __m256i words = _mm256_slli_epi32(_mm256_cvtepu16_epi32(halves), 16);
-  Floats floats;
-  std::memcpy(&floats, &words, sizeof floats);
-  to = __builtin_convertvector(floats, Doubles);
-#else
-  for (Index i = 0; i < width; ++i) to[i] = to_double(from[i]);
-#endif
-}
-void load(const Half* from, Doubles& to) {
-#if defined(NEARLINEAR_HALF_INTRINSICS)
-  const __m256 floats = _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i_u*>(from)));
-  Floats copy;
-  std::memcpy(&copy, &floats, sizeof copy);
-  to = __builtin_convertvector(copy, Doubles);
-#else
-  for (Index i = 0; i < width; ++i) to[i] = to_double(from[i]);
-#endif
-}
-
 double sum_of(const Doubles& v) { return ((v[0] + v[4]) + (v[2] + v[6])) + ((v[1] + v[5]) + (v[3] + v[7])); }
 
-/// Fetches the lines of `rows` rows that begin within the columns [j, j + 2 width).
-template <int rows, class S>
-void prefetch(const S* g, Index row_stride, Index j) {
-  constexpr Index line = 64 / static_cast<Index>(sizeof(S));
-#pragma GCC unroll 8
-  for (int r = 0; r < rows; ++r)
-    for (Index i = 0; i < 2 * width; i += line) __builtin_prefetch(g + r * row_stride + j + i);
+constexpr int rows_at_once = 4;
+
+/// Calls body(j) for every `width` columns, returns where it stopped, and fetches meanwhile the same columns of the
+/// rows behind these.
+template <int rows, class S, class Body>
+Index by_vectors(const S* g, Index row_stride, Index cols, const Body& body) {
+  constexpr Index line = 64 / static_cast<Index>(sizeof(S)), step = std::max(line, width);
+  const S* const next = g + rows * row_stride;
+  Index j = 0;
+  for (; j + step <= cols; j += step) {
+#pragma GCC unroll 4
+    for (int r = 0; r < rows; ++r)
+      for (Index i = 0; i < step; i += line) __builtin_prefetch(next + r * row_stride + j + i);
+    for (Index i = 0; i < step; i += width) body(j + i);
+  }
+  for (; j + width <= cols; j += width) body(j);
+  return j;
 }
 
 template <int rows, class S>
 void multiply_rows(const S* g, Index row_stride, Index cols, const double* x, double* sums) {
   Doubles sum[rows] = {};
-  const auto add = [&](Index j) {
+  const Index end = by_vectors<rows>(g, row_stride, cols, [&](Index j) {
     Doubles factor;
     load(x + j, factor);
-#pragma GCC unroll 8
+#pragma GCC unroll 4
     for (int r = 0; r < rows; ++r) {
       Doubles entries;
       load(g + r * row_stride + j, entries);
       sum[r] += entries * factor;
     }
-  };
-  Index j = 0;
-  for (; j + 2 * width <= cols; j += 2 * width) {
-    if (rows > 1) prefetch<rows>(g + rows * row_stride, row_stride, j);
-    add(j);
-    add(j + width);
-  }
-  for (; j + width <= cols; j += width) add(j);
+  });
   for (int r = 0; r < rows; ++r) {
     double rest = 0;
-    for (Index i = j; i < cols; ++i) rest += to_double(g[r * row_stride + i]) * x[i];
+    for (Index j = end; j < cols; ++j) rest += to_double(g[r * row_stride + j]) * x[j];
     sums[r] += sum_of(sum[r]) + rest;
   }
 }
 
 template <int rows, class S>
 void combine_rows(const S* g, Index row_stride, Index cols, const double* c, double* y) {
-  const auto add = [&](Index j) {
+  const Index end = by_vectors<rows>(g, row_stride, cols, [&](Index j) {
     Doubles sum;
     load(y + j, sum);
-#pragma GCC unroll 8
+#pragma GCC unroll 4
     for (int r = 0; r < rows; ++r) {
       Doubles entries;
       load(g + r * row_stride + j, entries);
       sum += entries * c[r];
     }
     std::memcpy(y + j, &sum, sizeof sum);
-  };
-  Index j = 0;
-  for (; j + 2 * width <= cols; j += 2 * width) {
-    if (rows > 1) prefetch<rows>(g + rows * row_stride, row_stride, j);
-    add(j);
-    add(j + width);
-  }
-  for (; j + width <= cols; j += width) add(j);
-  for (; j < cols; ++j) {
-    double sum = y[j];
-    for (int r = 0; r < rows; ++r) sum += to_double(g[r * row_stride + j]) * c[r];
-    y[j] = sum;
-  }
+  });
+  for (Index j = end; j < cols; ++j)
+    for (int r = 0; r < rows; ++r) y[j] += to_double(g[r * row_stride + j]) * c[r];
 }
 
 template <class S>
 void multiply(const S* g, Index row_stride, Index rows, Index cols, const double* x, double* sums) noexcept {
   Index i = 0;
-  for (; i + 8 <= rows; i += 8) multiply_rows<8>(g + i * row_stride, row_stride, cols, x, sums + i);
+  for (; i + rows_at_once <= rows; i += rows_at_once)
+    multiply_rows<rows_at_once>(g + i * row_stride, row_stride, cols, x, sums + i);
   for (; i < rows; ++i) multiply_rows<1>(g + i * row_stride, row_stride, cols, x, sums + i);
 }
 
 template <class S>
 void combine(const S* g, Index row_stride, Index rows, Index cols, const double* c, double* y) noexcept {
   Index i = 0;
-  for (; i + 8 <= rows; i += 8) combine_rows<8>(g + i * row_stride, row_stride, cols, c + i, y);
+  for (; i + rows_at_once <= rows; i += rows_at_once)
+    combine_rows<rows_at_once>(g + i * row_stride, row_stride, cols, c + i, y);
   for (; i < rows; ++i) combine_rows<1>(g + i * row_stride, row_stride, cols, c + i, y);
+}
+
+template <class S>
+void measure(const S* g, Index count, double& largest, double& square) noexcept {
+  Doubles most = {}, squares[2] = {};
+  const auto look_at = [&](Index j, Doubles& sum) {
+    Doubles entries;
+    load(g + j, entries);
+    sum += entries * entries;
+    const Doubles absolute = entries < 0 ? -entries : entries;
+    most = absolute > most ? absolute : most;
+  };
+  Index j = 0;
+  for (; j + 2 * width <= count; j += 2 * width) {
+    look_at(j, squares[0]);
+    look_at(j + width, squares[1]);
+  }
+  square = sum_of(squares[0] + squares[1]);
+  largest = 0;
+  for (Index lane = 0; lane < width; ++lane) largest = std::max(largest, most[lane]);
+  for (; j < count; ++j) {
+    const double entry = to_double(g[j]);
+    square += entry * entry;
+    largest = std::abs(entry) > largest ? std::abs(entry) : largest;
+  }
 }
 
 template <class S>
@@ -231,9 +204,17 @@ constexpr KernelsFor<S> kernels_of = {.multiply = multiply<S>,
                                       .combine = combine<S>,
                                       .to_float = to_floats<S>,
                                       .to_double = to_doubles<S>,
+                                      .measure = measure<S>,
                                       .from_double = from_doubles<S>};
 
 }  // namespace
 
 NEARLINEAR_DEFINE_KERNELS(fisher) = {
-    .f64 = kernels_of<double>, .f32 = kernels_of<float>, .f16 = kernels_of<Half>, .bf16 = kernels_of<BFloat16>};
+    .f64 = kernels_of<double>,
+    .f32 = kernels_of<float>,
+    .f16 = kernels_of<Half>,
+    .bf16 = kernels_of<BFloat16>,
+    .gram = &nearlinear::fisher::gram_kernels,
+    .many = &nearlinear::fisher::many_kernels,
+    .norms = &nearlinear::fisher::norm_kernels,
+};

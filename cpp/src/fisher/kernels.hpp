@@ -28,15 +28,25 @@ struct KernelsFor {
   void (*to_float)(const S* g, Index count, float* out) noexcept;
   void (*to_double)(const S* g, Index count, double* out) noexcept;
 
+  /// The largest absolute value, NaN apart, and the sum of squares.
+  void (*measure)(const S* g, Index count, double& largest, double& square) noexcept;
+
   /// out <- x * factor, rounded to the nearest.
   void (*from_double)(const double* x, Index count, double factor, S* out) noexcept;
 };
+
+struct GramKernels;
+struct ManyKernels;
+struct NormKernels;
 
 struct Kernels {
   KernelsFor<double> f64;
   KernelsFor<float> f32;
   KernelsFor<Half> f16;
   KernelsFor<BFloat16> bf16;
+  const GramKernels* gram;
+  const ManyKernels* many;
+  const NormKernels* norms;
 };
 
 NEARLINEAR_DECLARE_KERNELS(fisher)

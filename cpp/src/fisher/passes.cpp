@@ -1,7 +1,9 @@
 // Passes over all gradients with one vector or several: G x, and alpha x + G^T c.
 #include <algorithm>
+#include <functional>
 
 #include "fisher/gradients.hpp"
+#include "fisher/many_kernels.hpp"
 #include "linalg/rates.hpp"
 #include "linalg/reduction.hpp"
 #include "linalg/tables.hpp"
@@ -9,7 +11,7 @@
 namespace nearlinear::fisher {
 namespace {
 
-constexpr Index rows_at_once = 64;  // gradients of a tile that are widened to double for a product with several vectors
+static_assert(many_cols <= linalg::largest_depth);
 
 /// How many threads a pass is worth that reads every entry once for every one of `vectors`.
 template <class S>
@@ -17,36 +19,21 @@ int threads_for(const Tiles<S>& tiles, Index vectors, int n_threads) {
   return linalg::threads_at(linalg::memory_rate, n_threads, 2, tiles.rows, tiles.cols, vectors);
 }
 
-/// Calls body(tile, partial sums, poll) for the tiles of every group and adds the groups' sums in order.
-template <class S, class Body>
+/// Calls make_body()(tile, partial sums) for the tiles of every group, with a body of its own, and adds the groups'
+/// sums in order.
+template <class S, class MakeBody>
 void sum_over_tiles(const Tiles<S>& tiles, Index size, Index vectors, const Pass& pass, double* sums,
-                    const Body& body) {
+                    const MakeBody& make_body) {
   const Index groups = linalg::group_count(tiles.count(), 1, size * Index{sizeof(double)});
   linalg::sum_over_groups<double>(groups, size, threads_for(tiles, vectors, pass.n_threads), pass.monitor, sums,
                                   [&](Index group, double* partial, const linalg::Poll& poll) {
                                     const linalg::RowGroup range(tiles.count(), 1, groups, group);
+                                    const auto body = make_body();
                                     for (Index t = range.begin; t < range.end; ++t) {
                                       poll(range.fraction(t));
                                       body(t, partial);
                                     }
                                   });
-}
-
-/// The same memory as doubles, or a copy in `buffer`.
-template <class S>
-linalg::Operand<double> widened(const Tiles<S>& tiles, Index tile, Index row, Index rows, double* buffer) {
-  if constexpr (std::is_same_v<S, double>) {
-    return {tiles.at(tile, row), tiles.row_stride, 1};
-  } else {
-    for (Index i = 0; i < rows; ++i)
-      kernels_for<S>().to_double(tiles.at(tile, row + i), tiles.width(tile), buffer + i * tile_cols);
-    return {buffer, tile_cols, 1};
-  }
-}
-
-template <class S>
-Index buffer_size(const Tiles<S>& tiles) {
-  return std::is_same_v<S, double> ? 0 : std::min(rows_at_once, tiles.rows) * tile_cols;
 }
 
 }  // namespace
@@ -56,10 +43,12 @@ void Gradients::multiply(std::span<const T> x, double* u, Pass pass) const {
   std::visit(
       [&]<class S>(const Tiles<S>& tiles) {
         const auto& kernels = kernels_for<S>();
-        sum_over_tiles(tiles, rows_, 1, pass, u, [&](Index t, double* partial) {
-          alignas(64) double entries[tile_cols];
-          std::copy_n(x.data() + t * tile_cols, tiles.width(t), entries);
-          kernels.multiply(tiles.at(t, 0), tiles.row_stride, rows_, tiles.width(t), entries, partial);
+        sum_over_tiles(tiles, rows_, 1, pass, u, [&] {
+          return [&](Index t, double* partial) {
+            alignas(64) double entries[tile_cols];
+            std::copy_n(x.data() + t * tile_cols, tiles.width(t), entries);
+            kernels.multiply(tiles.at(t, 0), tiles.row_stride, rows_, tiles.width(t), entries, partial);
+          };
         });
       },
       tiles_);
@@ -67,19 +56,11 @@ void Gradients::multiply(std::span<const T> x, double* u, Pass pass) const {
     for (Index i = 0; i < rows_; ++i) u[i] *= scales_[static_cast<std::size_t>(i)];
 }
 
-/// C with every row multiplied by its gradient's scale.
-void Gradients::combine_scales(const double* c, std::vector<double>& scaled, Index stride) const {
-  scaled.assign(c, c + rows_ * stride);
-  if (scales_.empty()) return;
-  for (Index i = 0; i < rows_; ++i)
-    for (Index q = 0; q < stride; ++q)
-      scaled[static_cast<std::size_t>(i * stride + q)] *= scales_[static_cast<std::size_t>(i)];
-}
-
 template <class T>
 void Gradients::combine(const double* c, double alpha, std::span<const T> x, std::span<T> y, Pass pass) const {
-  std::vector<double> scaled;
-  combine_scales(c, scaled, 1);
+  std::vector<double> scaled(c, c + rows_);
+  if (!scales_.empty())
+    std::transform(scaled.begin(), scaled.end(), scales_.begin(), scaled.begin(), std::multiplies<>());
   std::visit(
       [&]<class S>(const Tiles<S>& tiles) {
         const auto& kernels = kernels_for<S>();
@@ -105,17 +86,21 @@ void Gradients::multiply_many(MatrixView<const T> X, double* U, Pass pass) const
   if (p == 1) return multiply<T>(X.row(0), U, pass);
   std::visit(
       [&]<class S>(const Tiles<S>& tiles) {
-        const auto gemm = linalg::gemm_kernel<double>();
-        sum_over_tiles(tiles, rows_ * p, p, pass, U, [&](Index t, double* partial) {
-          const Index width = tiles.width(t);
-          const Array<double> vectors(p * tile_cols), buffer(buffer_size(tiles));
-          for (Index q = 0; q < p; ++q)
-            std::copy_n(X.data() + q * X.row_stride() + t * tile_cols, width, vectors.data() + q * tile_cols);
-          for (Index i = 0; i < rows_; i += rows_at_once) {
-            const Index rows = std::min(rows_at_once, rows_ - i);
-            gemm(rows, p, width, 1.0, widened(tiles, t, i, rows, buffer.data()), {vectors.data(), 1, tile_cols},
-                 partial + i * p, p);
-          }
+        const auto& kernels = many_kernels_for<S>();
+        const auto& products = linalg::product_kernels_for<double>();
+        const Index panels = ceil_divide(p, products.panel_cols);
+        sum_over_tiles(tiles, rows_ * p, p, pass, U, [&] {
+          return [&, vectors = Array<double>(p * many_cols), scratch = Array<double>(many_scratch),
+                  packed = Array<double>(panels * products.panel_cols * many_cols)](Index t, double* partial) {
+            for (Index col = 0; col < tiles.width(t); col += many_cols) {
+              const Index cols = std::min(many_cols, tiles.width(t) - col);
+              for (Index q = 0; q < p; ++q)
+                std::copy_n(X.data() + q * X.row_stride() + t * tile_cols + col, cols, vectors.data() + q * many_cols);
+              products.pack(cols, p, {vectors.data(), 1, many_cols}, packed.data());
+              kernels.multiply(tiles.at(t, 0) + col, tiles.row_stride, rows_, cols, packed.data(), p, scratch.data(),
+                               partial);
+            }
+          };
         });
       },
       tiles_);
@@ -128,20 +113,22 @@ template <class T>
 void Gradients::combine_many(const double* C, double alpha, MatrixView<const T> X, MatrixView<T> Y, Pass pass) const {
   const Index p = Y.rows();
   if (p == 1) return combine<T>(C, alpha, alpha == 0 ? std::span<const T>{} : X.row(0), Y.row(0), pass);
-  std::vector<double> scaled;
-  combine_scales(C, scaled, p);
+  const Index stride = ceil_divide(p, many_unit) * many_unit;
+  std::vector<double> scaled(static_cast<std::size_t>(rows_ * stride));
+  for (Index i = 0; i < rows_; ++i) {
+    const double scale = scales_.empty() ? 1.0 : scales_[static_cast<std::size_t>(i)];
+    for (Index q = 0; q < p; ++q) scaled[static_cast<std::size_t>(i * stride + q)] = scale * C[i * p + q];
+  }
   std::visit(
       [&]<class S>(const Tiles<S>& tiles) {
-        const auto gemm = linalg::gemm_kernel<double>();
         const int threads = threads_for(tiles, p, pass.n_threads);
-        parallel_for(tiles.count(), threads, pass.monitor, [&](Index body) {
+        const Array<double> sums_of_workers(threads * p * tile_cols), scratch_of_workers(threads * many_scratch);
+        parallel_for_workers(tiles.count(), threads, pass.monitor, [&](Index body, int worker) {
           const Index t = tiles.count() - 1 - body, width = tiles.width(t);
-          const Array<double> sums = Array<double>::zeros(p * tile_cols), buffer(buffer_size(tiles));
-          for (Index i = 0; i < rows_; i += rows_at_once) {
-            const Index rows = std::min(rows_at_once, rows_ - i);
-            gemm(p, width, rows, 1.0, {scaled.data() + i * p, 1, p}, widened(tiles, t, i, rows, buffer.data()),
-                 sums.data(), tile_cols);
-          }
+          double* const sums = sums_of_workers.data() + worker * p * tile_cols;
+          std::fill_n(sums, p * tile_cols, 0.0);
+          many_kernels_for<S>().combine(tiles.at(t, 0), tiles.row_stride, rows_, width, scaled.data(), stride, p,
+                                        scratch_of_workers.data() + worker * many_scratch, sums, tile_cols);
           for (Index q = 0; q < p; ++q)
             for (Index j = 0; j < width; ++j) {
               const double sum = sums[q * tile_cols + j];

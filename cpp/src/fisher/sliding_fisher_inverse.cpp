@@ -168,7 +168,11 @@ void SlidingFisherInverse<T>::update(MatrixView<const T> given, const RunOptions
   fisher::Admission<T> admission = gradients.admit(given, count, pass);
   const Array<double> with_old(window() * count), with_each_other(count * count);
   gradients.multiply_many(admission.rows, with_old.data(), pass);
-  Gradients(admission.rows).multiply_many(admission.rows, with_each_other.data(), pass);
+  const bool knows_squares = !admission.squares.empty();
+  if (count > 1 || !knows_squares)
+    Gradients(admission.rows).multiply_many(admission.rows, with_each_other.data(), pass);
+  for (Index i = 0; i < count && knows_squares; ++i)
+    with_each_other[i * count + i] = admission.squares[static_cast<std::size_t>(i)];
 
   std::vector<Index> slots_of_fresh;
   slots_of_fresh.reserve(static_cast<std::size_t>(count));

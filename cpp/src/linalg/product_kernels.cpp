@@ -16,6 +16,7 @@ using nearlinear::ceil_divide;
 using nearlinear::Index;
 
 constexpr Index block_bytes = Index{2} << 20;  // of B
+constexpr Index most_panels_in_place = 6;      // of B, with which A is multiplied as it lies
 static_assert(row_unit % tile_rows == 0);
 
 /// C <- C + alpha A B for C of m x n and packed panels of B; those of A lie panel_stride apart.
@@ -45,6 +46,24 @@ void multiply_with_packed(Index m, Index n, Index depth, T alpha, const Operand<
   }
 }
 
+/// The same for A as it lies, by rows or by columns: where there are few columns, to pack it would take as long as to
+/// multiply. Rows at the end, which are not enough for a tile, are packed into `scratch`.
+template <class T>
+void multiply_in_place(Index m, Index n, Index depth, T alpha, const Operand<T>& a, const T* packed_b,
+                       const Target<T>& c, Index first_row, Index col, T* scratch) {
+  const Index whole = m - m % tile_rows;
+  const T* const first = a.at(first_row, 0).data;
+  if (a.col_stride == 1)
+    multiply_panels(whole - first_row, n, depth, first, tile_rows * a.row_stride, a.row_stride, Index{1}, packed_b,
+                    alpha, c, first_row, col);
+  else
+    multiply_panels(whole - first_row, n, depth, first, Index{tile_rows}, Index{1}, a.col_stride, packed_b, alpha, c,
+                    first_row, col);
+  if (whole == m) return;
+  pack_rows(m - whole, depth, a.at(whole, 0), scratch);
+  multiply_panels(m - whole, n, depth, scratch, Index{0}, Index{1}, Index{tile_rows}, packed_b, alpha, c, whole, col);
+}
+
 /// C <- C + alpha A B in a part of C.
 template <class T>
 void multiply(Index m, Index n, Index k, T alpha, const Operand<T>& a, const Operand<T>& b, const Target<T>& c) {
@@ -53,37 +72,16 @@ void multiply(Index m, Index n, Index k, T alpha, const Operand<T>& a, const Ope
   const Index most_cols = block_bytes / static_cast<Index>(sizeof(T)) / depth / tile_cols<T> * tile_cols<T>;
   const Index wide = std::min(most_cols, ceil_divide(n, width<T>) * width<T>);
   const Index tall = std::min(largest_height, ceil_divide(m, tile_rows) * tile_rows);
+  const bool in_place = n <= most_panels_in_place * tile_cols<T> && (a.col_stride == 1 || a.row_stride == 1);
   Buffer<T> packed_b(depth * wide), packed_a(depth * tall);
   for (Index col = 0; col < n; col += wide) {
     const Index cols = std::min(wide, n - col), row = c.part == Part::all ? 0 : col / largest_height * largest_height;
     for (Index begin = 0; begin < k; begin += depth) {
       const Index count = std::min(depth, k - begin);
       pack_cols(count, cols, b.at(begin, col), packed_b.data());
-      multiply_with_packed(m, cols, count, alpha, a.at(0, begin), packed_b.data(), c, row, col, packed_a.data());
+      const auto product = in_place ? multiply_in_place<T> : multiply_with_packed<T>;
+      product(m, cols, count, alpha, a.at(0, begin), packed_b.data(), c, row, col, packed_a.data());
     }
-  }
-}
-
-/// The same with few columns, as A lies: to pack it would take as long as to multiply. Rows at the end, which are not
-/// enough for a tile, are packed.
-template <class T>
-void multiply_narrow(Index m, Index n, Index k, T alpha, const Operand<T>& a, const Operand<T>& b, const Target<T>& c) {
-  const Index depth = std::min(k, largest_depth), whole = m - m % tile_rows;
-  Buffer<T> packed_b(depth * panel_width<T>(0, n)), packed_a(depth * tile_rows);
-  for (Index begin = 0; begin < k; begin += depth) {
-    const Index count = std::min(depth, k - begin);
-    pack_cols(count, n, b.at(begin, 0), packed_b.data());
-    const T* const first = a.data + begin * a.col_stride;
-    if (a.col_stride == 1)
-      multiply_panels(whole, n, count, first, tile_rows * a.row_stride, a.row_stride, Index{1}, packed_b.data(), alpha,
-                      c, 0, 0);
-    else
-      multiply_panels(whole, n, count, first, Index{tile_rows}, Index{1}, a.col_stride, packed_b.data(), alpha, c, 0,
-                      0);
-    if (whole == m) continue;
-    pack_rows(m - whole, count, a.at(whole, begin), packed_a.data());
-    multiply_panels(m - whole, n, count, packed_a.data(), Index{0}, Index{1}, Index{tile_rows}, packed_b.data(), alpha,
-                    c, whole, 0);
   }
 }
 
@@ -112,7 +110,6 @@ void gemm(Index m, Index n, Index k, T alpha, Operand<T> a, Operand<T> b, T* c, 
   if (n == 1) return multiply_vector(m, k, alpha, a, b.data, b.row_stride, c, c_row_stride);
   if (m == 1) return multiply_vector(n, k, alpha, b.transposed(), a.data, a.col_stride, c, Index{1});
   const Target<T> target{c, c_row_stride, Part::all};
-  if (n <= tile_cols<T>) return multiply_narrow(m, n, k, alpha, a, b, target);
   multiply(m, n, k, alpha, a, b, target);
 }
 

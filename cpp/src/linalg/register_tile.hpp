@@ -85,14 +85,13 @@ void pack_cols(Index depth, Index cols, const Operand<T>& b, T* to) {
       if (count == wide && b.col_stride == 1) {
         for (Index p = begin; p < end; ++p)
           for (Index c = 0; c < wide; ++c) panel[p * wide + c] = from[p * b.row_stride + c];
-      } else if (count == wide) {
+      } else if (count == padded && b.row_stride == 1) {
         Index p = begin;
         for (; p + width<T> <= end; p += width<T>)
-          for (int v = 0; v < tile_vectors; ++v)
-            transpose_square(from + v * width<T> * b.col_stride + p, b.col_stride, panel + p * wide + v * width<T>,
-                             wide);
+          for (Index c = 0; c < count; c += width<T>)
+            transpose_square(from + c * b.col_stride + p, b.col_stride, panel + p * count + c, count);
         for (; p < end; ++p)
-          for (Index c = 0; c < wide; ++c) panel[p * wide + c] = from[p + c * b.col_stride];
+          for (Index c = 0; c < count; ++c) panel[p * count + c] = from[p + c * b.col_stride];
       } else {
         for (Index p = begin; p < end; ++p)
           for (Index c = 0; c < padded; ++c)
@@ -102,11 +101,15 @@ void pack_cols(Index depth, Index cols, const Operand<T>& b, T* to) {
   }
 }
 
+struct Nothing {
+  void operator()(Index /*step*/) const {}
+};
+
 /// sum <- A B for as many rows of A and vectors of columns of B as there are sums. A's entry (r, p) lies at
-/// a[r * a_row + p * a_col], the rows of B one behind another, aligned.
-template <class T, int rows, int vectors>
+/// a[r * a_row + p * a_col], the rows of B one behind another, aligned. also(p) is called on the way.
+template <class T, int rows, int vectors, class Also = Nothing>
 [[gnu::always_inline]] inline void multiply_in_registers(Index depth, const T* a, Index a_row, Index a_col, const T* b,
-                                                         Packet<T> (&sum)[rows][vectors]) {
+                                                         Packet<T> (&sum)[rows][vectors], Also&& also = {}) {
 #pragma GCC unroll 8
   for (int r = 0; r < rows; ++r)
 #pragma GCC unroll 4
@@ -121,6 +124,7 @@ template <class T, int rows, int vectors>
 #pragma GCC unroll 4
       for (int v = 0; v < vectors; ++v) sum[r][v] = ei::pmadd(entry, row_of_b[v], sum[r][v]);
     }
+    also(p);
   }
 }
 
