@@ -9,6 +9,7 @@ ROOMS = (
     "fisher.diagonal",
     "fisher.products",
     "fisher.setup",
+    "fisher.slide",
     "fisher.step",
     "linalg.batched_solve",
     "linalg.cholesky",

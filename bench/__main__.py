@@ -64,6 +64,7 @@ def _run(room: harness.Room, threads: Sequence[int], quick: bool) -> Report:
         "task": room.task,
         "bound": room.bound,
         "remark": room.remark,
+        "along": room.along,
         "quick": quick,
         "command": _command(room, threads, quick),
         "machine": stamp,

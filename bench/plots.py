@@ -16,12 +16,15 @@ def save(report: Report, path: Path) -> None:
     except ImportError:
         print("no pictures: pip install matplotlib")
         return
-    heights = [3.6, 0.6 + 0.09 * len(report.cases) * (2 + len(_timed(report)))]
+    draws = [(_draw_profiles, 3.6), (_draw_rates, 0.6 + 0.09 * len(report.cases) * (2 + len(_timed(report))))]
+    if report.content.get("along"):  # which reports of the past lack
+        draws.append((_draw_times, 3.6))
+    heights = [height for _, height in draws]
     figure = Figure(figsize=(6.5 * len(report.threads), sum(heights)), layout="constrained")
-    axes = figure.subplots(2, len(report.threads), squeeze=False, height_ratios=heights)
-    for threads, (profiles, rates) in zip(report.threads, axes.T, strict=True):
-        _draw_profiles(profiles, report, threads)
-        _draw_rates(rates, report, threads)
+    axes = figure.subplots(len(draws), len(report.threads), squeeze=False, height_ratios=heights)
+    for threads, column in zip(report.threads, axes.T, strict=True):
+        for (draw, _), one in zip(draws, column, strict=True):
+            draw(one, report, threads)
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=len(report.contenders))
     figure.savefig(path, dpi=110, metadata={"Software": None})  # equal figures give equal files
 
@@ -70,6 +73,23 @@ def _draw_rates(axes: Any, report: Report, threads: int) -> None:
     axes.set_ylim(len(report.cases) - 0.5, -0.5)
     axes.set(xlabel="GFLOP/s", title=f"Rates, threads: {threads}")
     axes.grid(axis="x", alpha=0.3)
+
+
+def _draw_times(axes: Any, report: Report, threads: int) -> None:
+    """Draw times against the fact that the room names, in cases that agree in others; limits are dotted."""
+    fact, fixed = report.content["along"]
+    cases = [case for case in report.cases if all(report.facts[case][name] == value for name, value in fixed.items())]
+    for contender in report.contenders:
+        timed = [(report.facts[case][fact], report.seconds(case, threads, contender)) for case in cases]
+        points = sorted((at, seconds) for at, seconds in timed if seconds is not None)
+        is_limit = contender in report.role("limit")
+        style = {"color": "black", "linestyle": ":" if "read" in contender else "-."} if is_limit else {}
+        axes.plot(*zip(*points, strict=True), marker=".", **(style or _style(report, contender)))
+        if is_limit and points:
+            axes.annotate(contender, points[-1], xytext=(-4, -10), textcoords="offset points", ha="right", fontsize=8)
+    where = ", ".join(f"{name} = {value:g}" for name, value in fixed.items())
+    axes.set(xscale="log", yscale="log", xlabel=fact, ylabel="seconds", title=f"{where}, threads: {threads}")
+    axes.grid(alpha=0.3)
 
 
 def _style(report: Report, contender: str) -> dict[str, Any]:

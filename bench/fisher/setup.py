@@ -98,7 +98,7 @@ ROOM = Room(
         Contender("numpy, Gram and Cholesky", numpy_woodbury, uses_blas=True),
         Contender("nearlinear, recurrence", recurrence),
         Contender("torch, recurrence", torch_recurrence, packages=("torch",)),
-        Contender("one read", read_once, role="limit", uses_blas=True),
+        Contender("one read", read_once, role="limit"),
     ],
     facts=lambda window: {**facts(window), "operations": window.m**2 * window.d},
     reference=reference,

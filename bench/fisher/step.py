@@ -10,6 +10,15 @@ import nearlinear as nl
 from bench.fisher.windows import DAMPING, Window, cases, combine, facts, gram, read
 from bench.harness import Contender, Room
 
+SIZES = (
+    (100_000, 64),
+    (1_000_000, 16),
+    (1_000_000, 64),
+    (1_000_000, 256),
+    (1_000_000, 512),
+    (100_000, 1024),
+    (10_000_000, 64),
+)
 NEW = 4  # gradients that come in, again and again
 
 
@@ -120,7 +129,7 @@ def check(window: Window, expected: Any, result: Any, contender: Contender) -> f
 ROOM = Room(
     name="fisher.step",
     task="step with a sliding window of gradients",
-    cases=cases,
+    cases=lambda: cases(SIZES),
     contenders=[
         Contender("nearlinear, float32", float32, role="ours"),
         Contender("nearlinear, float16", float16),
@@ -128,7 +137,7 @@ ROOM = Room(
         Contender("numpy, Woodbury", numpy_woodbury, uses_blas=True),
         Contender("torch, recurrence", torch_recurrence, packages=("torch",)),
         Contender("numpy, two passes alone", numpy_passes, role="limit", uses_blas=True),
-        Contender("two reads", read_twice, role="limit", uses_blas=True),
+        Contender("two reads", read_twice, role="limit"),
     ],
     facts=facts,
     reference=reference,
@@ -138,5 +147,6 @@ ROOM = Room(
         "peers": lambda contender: not contender.name.startswith("nearlinear"),
         "16 bits": lambda contender: contender.name.endswith("float16"),
     },
+    along=("gradients", {"parameters": 1_000_000}),
     remark="The two last rows compute nothing: they are the products alone, and a plain read of the window, twice.",
 )

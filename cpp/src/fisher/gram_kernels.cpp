@@ -87,7 +87,7 @@ void multiply_tile(const T* const (&a)[rows_a], const T* const (&b)[rows_b], con
 }
 
 template <class T>
-void multiply(Rows<T> a, Rows<T> b, Index cols, bool lower, Index ahead, double* sums, Index sums_stride) noexcept {
+void multiply(Rows<T> a, Rows<T> b, Index cols, bool lower, Rows<T> next, double* sums, Index sums_stride) noexcept {
   Index fetched = 0;
   // Rows behind the last are the last one again: its products are not stored.
   const auto row = [](const Rows<T>& rows, Index i) { return rows.data + std::min(i, rows.count - 1) * rows.stride; };
@@ -97,8 +97,8 @@ void multiply(Rows<T> a, Rows<T> b, Index cols, bool lower, Index ahead, double*
     for (Index i = lower ? j / rows_a * rows_a : 0; i < a.count; i += rows_a) {
       const T* left[rows_a];
       for (Index r = 0; r < rows_a; ++r) left[r] = row(a, i + r);
-      const T* const next = fetched < a.count ? row(a, fetched++) + ahead : left[0];
-      multiply_tile<T>(left, right, next, cols, std::min<Index>(rows_a, a.count - i),
+      const T* const to_fetch = fetched < next.count ? row(next, fetched++) : left[0];
+      multiply_tile<T>(left, right, to_fetch, cols, std::min<Index>(rows_a, a.count - i),
                        std::min<Index>(rows_b, b.count - j), sums + i * sums_stride + j, sums_stride);
     }
   }

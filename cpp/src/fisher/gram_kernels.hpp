@@ -18,9 +18,10 @@ struct Rows {
 template <class T>
 struct GramKernelsFor {
   /// sums(i, j) <- sums(i, j) + a_i . b_j, where `lower` is set at least for j <= i. Each product is summed in T by
-  /// registers, and these in double. `sums` has a row per row of a, sums_stride apart. The numbers that lie `ahead` of
-  /// those of a will be needed next.
-  void (*multiply)(Rows<T> a, Rows<T> b, Index cols, bool lower, Index ahead, double* sums, Index sums_stride) noexcept;
+  /// registers, and these in double. `sums` has a row per row of a, sums_stride apart. The rows `next` will be needed
+  /// next.
+  void (*multiply)(Rows<T> a, Rows<T> b, Index cols, bool lower, Rows<T> next, double* sums,
+                   Index sums_stride) noexcept;
 };
 
 struct GramKernels {
