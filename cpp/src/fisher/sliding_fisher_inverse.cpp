@@ -166,8 +166,8 @@ void SlidingFisherInverse<T>::update(MatrixView<const T> given, const RunOptions
   Monitor monitor(run.keep_going);
   const fisher::Pass pass{run.n_threads, monitor};
   fisher::Admission<T> admission = gradients.admit(given, count, pass);
-  const Array<double> with_old(window() * count), with_each_other(count * count);
-  gradients.multiply_many(admission.rows, with_old.data(), pass);
+  const Array<double> with_old = Array<double>::zeros(window() * count), with_each_other(count * count);
+  if (state.count() > 0) gradients.multiply_many(admission.rows, with_old.data(), pass);
   const bool knows_squares = !admission.squares.empty();
   if (count > 1 || !knows_squares)
     Gradients(admission.rows).multiply_many(admission.rows, with_each_other.data(), pass);
