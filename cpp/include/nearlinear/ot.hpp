@@ -1,0 +1,11 @@
+/// Optimal transport: how to move one distribution of mass to another at the least cost.
+///
+///     min  <C, P> + reg * sum_ij P_ij log P_ij    subject to    P 1 = a,  P^T 1 = b,  P >= 0
+///
+/// sinkhorn() solves the entropic problem for any regularisation, on a matrix of costs or between two clouds of points,
+/// whose matrix of costs is never formed; TransportPlan is what its dual variables stand for.
+#pragma once
+
+#include "nearlinear/ot/cost.hpp"
+#include "nearlinear/ot/sinkhorn.hpp"
+#include "nearlinear/ot/transport_plan.hpp"

@@ -1,0 +1,142 @@
+// Passes over all pairs.
+#include "ot/row_passes.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include "linalg/reduction.hpp"
+
+namespace nearlinear::ot {
+namespace {
+
+constexpr Index block_rows = 8;  // groups are whole blocks of it
+
+double dot(std::span<const double> x, const double* y) { return std::inner_product(x.begin(), x.end(), y, 0.0); }
+
+}  // namespace
+
+RowPasses::RowPasses(const Problem& problem, int n_threads, Monitor& monitor)
+    : problem_(problem),
+      n_threads_(n_threads),
+      monitor_(monitor),
+      groups_(linalg::group_count(problem.rows(), block_rows, problem.cols() * Index{sizeof(double)})),
+      partials_(checked_product(groups_, problem.cols())),
+      row_scratch_(problem.cols() + 8 + Costs::tile + 32),
+      scratch_(checked_product(threads(problem.costs.nanoseconds_per_pair()), row_scratch_)),
+      row_values_(problem.rows()) {}
+
+int RowPasses::threads(double nanoseconds) const {
+  constexpr double most = 1e18;
+  return thread_count(n_threads_, static_cast<Index>(std::min(most, problem_.pairs() * nanoseconds)));
+}
+
+void RowPasses::add_partials(double* total) {
+  const Index m = problem_.cols();
+  std::copy_n(partials_.data(), m, total);
+  for (Index group = 1; group < groups_; ++group) kernels().add_scaled(partials_.data() + group * m, m, 1.0, total);
+}
+
+void RowPasses::sum_groups(double nanoseconds, double* total,
+                           const std::function<void(Index begin, Index end, double* sums)>& body) {
+  constexpr Index rows_between_polls = 64;
+  const Index n = problem_.rows(), m = problem_.cols();
+  parallel_for_workers(groups_, threads(nanoseconds), monitor_, [&](Index group, int worker) {
+    const linalg::RowGroup rows(n, block_rows, groups_, group);
+    double* const sums = partials_.data() + group * m;
+    std::fill_n(sums, m, 0.0);
+    for (Index begin = rows.begin; begin < rows.end; begin += rows_between_polls) {
+      if (worker == 0)
+        monitor_.poll((static_cast<double>(group) + rows.fraction(begin)) / static_cast<double>(groups_));
+      body(begin, std::min(begin + rows_between_polls, rows.end), sums);
+    }
+  });
+  add_partials(total);
+}
+
+void RowPasses::sum_rows(double nanoseconds, double* total,
+                         const std::function<void(Index i, const RowScratch& scratch, double* sums)>& body) {
+  const Index n = problem_.rows(), m = problem_.cols();
+  const int workers = std::min(threads(nanoseconds), static_cast<int>(scratch_.size() / row_scratch_));
+  parallel_for_workers(groups_, workers, monitor_, [&](Index group, int worker) {
+    const linalg::RowGroup rows(n, block_rows, groups_, group);
+    double* const memory = scratch_.data() + worker * row_scratch_;
+    const RowScratch scratch{memory, memory + m + 8};
+    double* const sums = partials_.data() + group * m;
+    if (total != nullptr) std::fill_n(sums, m, 0.0);
+    for (Index i = rows.begin; i < rows.end; ++i) {
+      if (worker == 0) monitor_.poll((static_cast<double>(group) + rows.fraction(i)) / static_cast<double>(groups_));
+      body(i, scratch, sums);
+    }
+  });
+  if (total != nullptr) add_partials(total);
+}
+
+void RowPasses::for_rows(double nanoseconds, const std::function<void(Index i, const RowScratch& scratch)>& body) {
+  sum_rows(nanoseconds, nullptr, [&body](Index i, const RowScratch& scratch, double*) { body(i, scratch); });
+}
+
+double RowPasses::plan_row(Index i, double reg, double f, const double* g, const RowScratch& scratch) const {
+  double sum = 0;
+  problem_.costs.for_tiles(i, scratch.tile, [&]<class T>(const T* cost, Index first, Index count) {
+    sum += row_kernels<T>().exponentials(cost, g + first, count, f, 1 / reg, scratch.t + first);
+  });
+  return sum;
+}
+
+double RowPasses::make_rows_exact(double reg, const double* g, double* f, double* c, float* stored) {
+  constexpr double smallest_sum = 1e-280, largest_sum = 1e280;
+  const Index m = problem_.cols();
+  ++passes_;
+  sum_rows(problem_.costs.nanoseconds_per_pair(), c, [&](Index i, const RowScratch& scratch, double* sums) {
+    double sum = plan_row(i, reg, f[i], g, scratch);
+    if (!(sum > smallest_sum && sum < largest_sum)) {
+      // f_i is too far from where it should be: begin where the largest exponential is 1.
+      double largest = -std::numeric_limits<double>::infinity();
+      problem_.costs.for_tiles(i, scratch.tile, [&]<class T>(const T* cost, Index first, Index count) {
+        largest = std::max(largest, row_kernels<T>().largest_slack(cost, g + first, count));
+      });
+      f[i] = -largest;
+      sum = plan_row(i, reg, f[i], g, scratch);
+    }
+    const double scale = problem_.a[static_cast<std::size_t>(i)] / sum;
+    f[i] += reg * std::log(scale);
+    kernels().add_scaled(scratch.t, m, scale, sums);
+    if (stored != nullptr) kernels().store_scaled(scratch.t, m, 1 / sum, stored + i * m);
+  });
+  return dot(problem_.a, f) + dot(problem_.b, g);
+}
+
+PlanTotals RowPasses::totals(double reg, const double* f, const double* g, double* r, double* c, bool with_cost) {
+  const Index m = problem_.cols();
+  ++passes_;
+  sum_rows(problem_.costs.nanoseconds_per_pair(), c, [&](Index i, const RowScratch& scratch, double* sums) {
+    r[i] = plan_row(i, reg, f[i], g, scratch);
+    kernels().add_scaled(scratch.t, m, 1.0, sums);
+    if (!with_cost) return;
+    double cost = 0;
+    problem_.costs.for_tiles(i, scratch.tile, [&]<class T>(const T* costs, Index first, Index count) {
+      cost += row_kernels<T>().total_cost(costs, scratch.t + first, count);
+    });
+    row_values_[i] = cost;
+  });
+  PlanTotals totals;
+  for (Index i = 0; i < problem_.rows(); ++i) {
+    totals.mass += r[i];
+    if (with_cost) totals.cost += row_values_[i];
+  }
+  return totals;
+}
+
+void RowPasses::normal_product(double reg, const double* f, const double* g, const double* x, const double* w,
+                               double* q) {
+  const Index m = problem_.cols();
+  ++passes_;
+  sum_rows(problem_.costs.nanoseconds_per_pair(), q, [&](Index i, const RowScratch& scratch, double* sums) {
+    plan_row(i, reg, f[i], g, scratch);
+    kernels().add_scaled(scratch.t, m, w[i] * kernels().dot(scratch.t, x, m), sums);
+  });
+}
+
+}  // namespace nearlinear::ot

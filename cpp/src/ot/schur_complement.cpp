@@ -1,0 +1,283 @@
+// Products and systems with the semi-dual's Hessian.
+#include "ot/schur_complement.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "core/arithmetic.hpp"
+#include "ot/laplacian_kernels.hpp"
+
+namespace nearlinear::ot {
+namespace {
+
+constexpr Index most_kept = Index{1} << 24;                // entries of a sparse plan, 24 bytes each
+constexpr double most_stored = double{1 << 27};            // of a stored one, 4 bytes each
+constexpr double most_stored_of_points = double{1 << 24};  // between points: who gives points has no room for a matrix
+constexpr double full = 0.2;  // density from which on stored rows are faster than compressed ones
+
+double sum_of_magnitudes(std::span<const double> x) {
+  return std::accumulate(x.begin(), x.end(), 0.0, [](double sum, double entry) { return sum + std::abs(entry); });
+}
+
+/// out(k) for k in [0, count), in blocks, on as many threads as that is worth.
+template <class Body>
+void for_each(Index count, double nanoseconds, RowPasses& passes, const Body& body) {
+  constexpr Index block = 256;
+  const int threads = thread_count(passes.n_threads(), static_cast<Index>(nanoseconds));
+  parallel_for(ceil_divide(count, block), threads, passes.monitor(), [&](Index b) {
+    for (Index k = b * block; k < std::min(count, (b + 1) * block); ++k) body(k);
+  });
+}
+
+}  // namespace
+
+SchurComplement::SchurComplement(const Problem& problem, RowPasses& passes)
+    : problem_(problem),
+      passes_(passes),
+      col_sums_(problem.cols()),
+      diagonal_(problem.cols()),
+      jacobi_(problem.cols()),
+      inverse_a_(problem.rows()),
+      row_threshold_(problem.rows()),
+      indptr_(problem.rows() + 1),
+      col_indptr_(problem.cols() + 1),
+      u_(problem.rows()),
+      v_(problem.cols()),
+      row_values_(problem.rows()),
+      scaled_(problem.cols()),
+      residual_(problem.cols()),
+      z_(problem.cols()),
+      p_(problem.cols()),
+      q_(problem.cols()) {
+  std::transform(problem.a.begin(), problem.a.end(), inverse_a_.begin(), [](double a) { return 1 / a; });
+}
+
+float* SchurComplement::rows() {
+  const double most = problem_.costs.is_computed() ? most_stored_of_points : most_stored;
+  if (problem_.pairs() > most) return nullptr;
+  if (rows_.size() == 0) rows_ = Array<float>(problem_.rows() * problem_.cols());
+  return rows_.data();
+}
+
+void SchurComplement::keep(double reg, std::span<const double> f, std::span<const double> g) {
+  reg_ = reg;
+  kept_f_ = Array<double>(std::ssize(f));
+  kept_g_ = Array<double>(std::ssize(g));
+  std::copy(f.begin(), f.end(), kept_f_.begin());
+  std::copy(g.begin(), g.end(), kept_g_.begin());
+  is_kept_ = true;
+}
+
+void SchurComplement::scale_rows(std::span<const double> v, std::span<double> u, std::span<double> c) {
+  constexpr double nanoseconds = 0.4;
+  const Index m = problem_.cols();
+  const double* const a = problem_.a.data();
+  passes_.sum_groups(nanoseconds, c.data(), [&](Index begin, Index end, double* sums) {
+    kernels().divide_pass(rows_.data() + begin * m, end - begin, m, v.data(), a + begin, u.data() + begin, sums);
+  });
+  for (std::size_t i = 0; i < u.size(); ++i) u[i] /= a[i];
+  for (std::size_t j = 0; j < c.size(); ++j) c[j] *= v[j];
+}
+
+Index SchurComplement::count_kept(double threshold) {
+  const double smallest = 1 / static_cast<double>(problem_.cols());
+  passes_.for_rows(0.3, [&](Index i, const RowScratch& scratch) {
+    const double least = threshold * std::min(problem_.a[static_cast<std::size_t>(i)], smallest);
+    row_threshold_[i] = reg_ * std::log(least);
+    Index count = 0;
+    problem_.costs.for_tiles(i, scratch.tile, [&]<class T>(const T* cost, Index first, Index size) {
+      count +=
+          row_kernels<T>().count(cost, g_.data() + first, size, f_[static_cast<std::size_t>(i)], row_threshold_[i]);
+    });
+    indptr_[i + 1] = count;
+  });
+  indptr_[0] = 0;
+  for (Index i = 0; i < problem_.rows(); ++i) indptr_[i + 1] += indptr_[i];
+  return indptr_[problem_.rows()];
+}
+
+void SchurComplement::build(double reg, std::span<const double> f, std::span<const double> g, std::span<const double> c,
+                            double threshold) {
+  constexpr double largest_step = 30;  // e^30 between a stored plan and the present one: floats have room for it
+  f_ = f;
+  g_ = g;
+  std::copy(c.begin(), c.end(), col_sums_.begin());
+  if (is_kept_ && reg_ == reg) {
+    double largest = 0;
+    for (std::size_t j = 0; j < g.size(); ++j) {
+      const double step = (g[j] - kept_g_[static_cast<Index>(j)]) / reg;
+      largest = std::max(largest, std::abs(step));
+      v_[static_cast<Index>(j)] = std::exp(std::min(step, largest_step));
+    }
+    for (std::size_t i = 0; i < f.size(); ++i) {
+      const double step = (f[i] - kept_f_[static_cast<Index>(i)]) / reg;
+      largest = std::max(largest, std::abs(step));
+      u_[static_cast<Index>(i)] = std::exp(std::min(step, largest_step));
+    }
+    if (largest <= largest_step) {
+      form_ = Form::stored;
+      nnz_ = problem_.rows() * problem_.cols();
+      return;
+    }
+  }
+  is_kept_ = false;
+  reg_ = reg;
+  nnz_ = count_kept(threshold);
+  if (static_cast<double>(nnz_) > full * problem_.pairs() && rows() != nullptr) {
+    std::vector<double> same(f.begin(), f.end()), sums(g.size());
+    passes_.make_rows_exact(reg, g.data(), same.data(), sums.data(), rows());
+    keep(reg, f, g);
+    std::fill(u_.begin(), u_.end(), 1.0);
+    std::fill(v_.begin(), v_.end(), 1.0);
+    form_ = Form::stored;
+    nnz_ = problem_.rows() * problem_.cols();
+  } else if (nnz_ > most_kept) {
+    form_ = Form::computed;
+    nnz_ = problem_.rows() * problem_.cols();
+  } else {
+    form_ = Form::sparse;
+    collect();
+  }
+}
+
+void SchurComplement::collect() {
+  if (indices_.size() < nnz_) {
+    indices_ = Array<std::int32_t>(nnz_ + nnz_ / 4);
+    values_ = Array<double>(indices_.size());
+  }
+  passes_.for_rows(0.5, [&](Index i, const RowScratch& scratch) {
+    // Compressed rows may write a little beyond their end: collected apart, then copied.
+    Index collected = indptr_[i];
+    std::int32_t numbers[Costs::tile + 8];
+    problem_.costs.for_tiles(i, scratch.tile, [&]<class T>(const T* cost, Index first, Index size) {
+      const Index count =
+          row_kernels<T>().collect(cost, g_.data() + first, size, f_[static_cast<std::size_t>(i)], row_threshold_[i],
+                                   static_cast<std::int32_t>(first), numbers, scratch.t);
+      std::copy_n(numbers, count, indices_.data() + collected);
+      std::copy_n(scratch.t, count, values_.data() + collected);
+      collected += count;
+    });
+    kernels().exponentials_of(values_.data() + indptr_[i], collected - indptr_[i], 1 / reg_);
+  });
+}
+
+bool SchurComplement::is_like_a_tree() const {
+  constexpr double most_entries_per_column = 40;
+  double entries = 0;
+  for (Index i = 0; i < problem_.rows(); ++i) {
+    const auto count = static_cast<double>(indptr_[i + 1] - indptr_[i]);
+    entries += count * count;
+  }
+  return entries < most_entries_per_column * static_cast<double>(problem_.cols());
+}
+
+void SchurComplement::transpose() {
+  const Index m = problem_.cols();
+  if (row_indices_.size() < nnz_) {
+    row_indices_ = Array<std::int32_t>(indices_.size());
+    col_values_ = Array<double>(indices_.size());
+  }
+  std::fill(col_indptr_.begin(), col_indptr_.end(), Index{0});
+  for (Index k = 0; k < nnz_; ++k) ++col_indptr_[indices_[k] + 1];
+  for (Index j = 0; j < m; ++j) col_indptr_[j + 1] += col_indptr_[j];
+  for (Index i = 0; i < problem_.rows(); ++i)
+    for (Index k = indptr_[i]; k < indptr_[i + 1]; ++k) {
+      const Index place = col_indptr_[indices_[k]]++;
+      row_indices_[place] = static_cast<std::int32_t>(i);
+      col_values_[place] = values_[k];
+    }
+  std::copy_backward(col_indptr_.begin(), col_indptr_.begin() + m, col_indptr_.begin() + m + 1);
+  col_indptr_[0] = 0;
+}
+
+void SchurComplement::multiply(std::span<const double> x, std::span<double> y) {
+  const Index n = problem_.rows(), m = problem_.cols();
+  switch (form_) {
+    case Form::sparse: {
+      const double nanoseconds = static_cast<double>(nnz_);
+      for_each(n, nanoseconds, passes_, [&](Index i) {
+        const Index begin = indptr_[i];
+        row_values_[i] = inverse_a_[i] * kernels().sparse_dot(values_.data() + begin, indices_.data() + begin,
+                                                              indptr_[i + 1] - begin, x.data());
+      });
+      for_each(m, nanoseconds, passes_, [&](Index j) {
+        const Index begin = col_indptr_[j];
+        y[static_cast<std::size_t>(j)] = kernels().sparse_dot(col_values_.data() + begin, row_indices_.data() + begin,
+                                                              col_indptr_[j + 1] - begin, row_values_.data());
+      });
+      break;
+    }
+    case Form::stored: {
+      // P = diag(a u) K diag(v).
+      for (Index j = 0; j < m; ++j) scaled_[j] = v_[j] * x[static_cast<std::size_t>(j)];
+      passes_.sum_groups(0.4, y.data(), [&](Index begin, Index end, double* sums) {
+        double weights[64], products[64];  // of as many rows as there are between two polls
+        for (Index i = begin; i < end; ++i)
+          weights[i - begin] = problem_.a[static_cast<std::size_t>(i)] * u_[i] * u_[i];
+        kernels().multiply_pass(rows_.data() + begin * m, end - begin, m, scaled_.data(), weights, products, sums);
+      });
+      for (Index j = 0; j < m; ++j) y[static_cast<std::size_t>(j)] *= v_[j];
+      break;
+    }
+    case Form::computed:
+      passes_.normal_product(reg_, f_.data(), g_.data(), x.data(), inverse_a_.data(), y.data());
+      break;
+  }
+  for (Index j = 0; j < m; ++j) {
+    double& entry = y[static_cast<std::size_t>(j)];
+    entry = diagonal_[j] * x[static_cast<std::size_t>(j)] - entry;
+  }
+}
+
+Index SchurComplement::solve(double lambda, std::span<const double> r, double tol, std::span<double> d) {
+  const Index n = problem_.rows(), m = problem_.cols();
+  for (Index j = 0; j < m; ++j) diagonal_[j] = col_sums_[j] + lambda * problem_.b[static_cast<std::size_t>(j)];
+  if (form_ == Form::sparse && is_like_a_tree() &&
+      nearlinear_laplacians_base.solve(n, m, indptr_.data(), indices_.data(), values_.data(), inverse_a_.data(),
+                                       diagonal_.data(), r.data(), d.data()))
+    return 0;
+  std::copy(diagonal_.begin(), diagonal_.end(), z_.begin());
+  if (form_ == Form::sparse) {
+    transpose();
+    for (Index i = 0; i < n; ++i)
+      for (Index k = indptr_[i]; k < indptr_[i + 1]; ++k) z_[indices_[k]] -= values_[k] * values_[k] * inverse_a_[i];
+  }
+  constexpr double least = 1e-12;  // of the diagonal, where rounding leaves nothing of it
+  for (Index j = 0; j < m; ++j) jacobi_[j] = 1 / std::max(z_[j], least * diagonal_[j]);
+  return solve_by_conjugate_gradients(r, tol, d);
+}
+
+Index SchurComplement::solve_by_conjugate_gradients(std::span<const double> r, double tol, std::span<double> d) {
+  constexpr Index most_iterations = 3000;
+  const Index m = problem_.cols();
+  const double goal = tol * sum_of_magnitudes(r);
+  std::copy(r.begin(), r.end(), residual_.begin());
+  std::fill(d.begin(), d.end(), 0.0);
+  double rho = 0;
+  for (Index j = 0; j < m; ++j) {
+    p_[j] = jacobi_[j] * residual_[j];
+    rho += p_[j] * residual_[j];
+  }
+  for (Index iteration = 1; iteration <= most_iterations; ++iteration) {
+    multiply(p_.span(), q_.span());
+    const double curvature = std::inner_product(p_.begin(), p_.end(), q_.begin(), 0.0);
+    if (!(curvature > 0)) return iteration;  // the null space is all that is left
+    const double alpha = rho / curvature, before = rho;
+    double norm = 0;
+    rho = 0;
+    for (Index j = 0; j < m; ++j) {
+      d[static_cast<std::size_t>(j)] += alpha * p_[j];
+      residual_[j] -= alpha * q_[j];
+      norm += std::abs(residual_[j]);
+      z_[j] = jacobi_[j] * residual_[j];
+      rho += z_[j] * residual_[j];
+    }
+    if (norm <= goal) return iteration;
+    const double beta = rho / before;
+    for (Index j = 0; j < m; ++j) p_[j] = z_[j] + beta * p_[j];
+  }
+  return most_iterations;
+}
+
+}  // namespace nearlinear::ot

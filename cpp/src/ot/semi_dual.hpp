@@ -1,0 +1,69 @@
+/// Maximisation of the semi-dual F(g) = a f(g) + b g, where f(g) makes the plan's rows exact.
+#pragma once
+
+#include <vector>
+
+#include "ot/journal.hpp"
+#include "ot/schur_complement.hpp"
+
+namespace nearlinear::ot {
+
+/// A point g, what belongs to it, and how good it is.
+struct Iterate {
+  std::vector<double> f, g;
+  std::vector<double> c;  ///< the plan's column sums
+  double value = 0;       ///< F(g)
+  double error = 0;       ///< |b - c|_1
+};
+
+enum class Outcome {
+  reached,
+  over,   ///< iterations are used up, or the callback wants no more
+  stuck,  ///< no step makes progress
+};
+
+class SemiDualSolver {
+ public:
+  SemiDualSolver(const Problem& problem, RowPasses& passes, Journal& journal);
+
+  [[nodiscard]] Iterate& current() { return current_; }
+
+  /// Brings f, c, value and error up to date with g and a regularisation.
+  void evaluate(double reg);
+
+  /// Sweeps g += reg log(b / c), which take a pass each, until the error is `goal`.
+  Outcome sweep(double reg, double goal);
+
+  /// The same on a stored matrix of floats, without exponentials, until the error is `goal`, or floats cannot lower it,
+  /// or Newton's method is faster. Evaluates first; does nothing where the matrix is too large.
+  Outcome sweep_stored(double reg, double goal);
+  [[nodiscard]] bool has_stored() { return schur_.rows() != nullptr; }
+
+  /// Sweeps, then Newton steps until the error is `goal`, in at most so many iterations.
+  Outcome solve(double reg, double goal, Index most_iterations);
+
+  /// Which part of the call the next solve() is.
+  void set_stage(double begin, double end) {
+    stage_begin_ = begin;
+    stage_end_ = end;
+  }
+
+ private:
+  void evaluate(double reg, Iterate& at, float* stored = nullptr);
+  bool note(double reg, double goal, bool newton, Index cg_iterations);
+  void take_sweep();
+  [[nodiscard]] bool take_newton_step(double reg);
+
+  Problem problem_;
+  RowPasses& passes_;
+  Journal& journal_;
+  SchurComplement schur_;
+  Iterate current_, trial_;
+  std::vector<double> gradient_, step_;
+  double threshold_ = 1e-3;  // of the entries that a Newton step sees
+  double damping_ = 1e-2;
+  Index cg_iterations_ = 0;
+  double stage_begin_ = 0, stage_end_ = 1;
+};
+
+}  // namespace nearlinear::ot
