@@ -1,0 +1,11 @@
+#include <nanobind/nanobind.h>
+
+namespace nb = nanobind;
+
+void bind_ot_sinkhorn(nb::module_& module);
+void bind_ot_transport_plan(nb::module_& module);
+
+void bind_ot(nb::module_& module) {
+  bind_ot_sinkhorn(module);
+  bind_ot_transport_plan(module);
+}

@@ -1,0 +1,116 @@
+"""What a problem of optimal transport is made of, checked."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from nearlinear import _inputs
+
+METRICS = ("sqeuclidean", "euclidean", "cityblock", "cosine")
+
+
+class Cost(NamedTuple):
+    """A matrix of costs as `first`, or two clouds of points as `first` and `y` with the name of a metric."""
+
+    first: NDArray[np.floating]
+    y: NDArray[np.floating]
+    metric: str
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Numbers of rows and columns of the plan."""
+        return (self.first.shape[0], self.y.shape[0] if self.metric else self.first.shape[1])
+
+    @property
+    def dtype(self) -> np.dtype[np.floating]:
+        """Type of costs and plan."""
+        return self.first.dtype
+
+
+def check_cost(C: ArrayLike | None, x: ArrayLike | None, y: ArrayLike | None, metric: str, dtype: DTypeLike) -> Cost:
+    """Return the costs that were given, either as a matrix or by points."""
+    _inputs.check_choice("metric", metric, METRICS)
+    wanted = _check_dtype(dtype)
+    if C is not None:
+        if x is not None or y is not None:
+            raise ValueError("C is given, and x or y as well; give a matrix of costs or two clouds of points")
+        matrix = _inputs.check_array("C", C, ndim=2, check_finite=False)
+        matrix = matrix if wanted is None else matrix.astype(wanted)
+        if 0 in matrix.shape:
+            raise ValueError(f"C has shape {matrix.shape}; it must have rows and columns")
+        _check_costs(matrix)
+        return Cost(matrix, np.empty((0, 0), matrix.dtype), "")
+    if x is None and y is None:
+        raise TypeError("C is None, and so are x and y; give a matrix of costs or two clouds of points")
+    if x is None or y is None:
+        raise TypeError(f"{'x' if x is None else 'y'} is None; give both x and y")
+    points = [_points("x", x, wanted), _points("y", y, wanted)]
+    if points[0].shape[1] != points[1].shape[1]:
+        raise ValueError(
+            f"x has shape {points[0].shape} and y has shape {points[1].shape}; they must have as many columns"
+        )
+    if metric == "cosine":
+        for name, cloud in zip("xy", points, strict=True):
+            zero = np.flatnonzero(~cloud.any(axis=1))
+            if zero.size > 0:
+                raise ValueError(
+                    f"{name} has a point that is zero at index {zero[0]}; metric 'cosine' has no angle to it"
+                )
+    return Cost(*_inputs.common_dtype(*points), metric)
+
+
+def _check_dtype(dtype: DTypeLike) -> np.dtype[Any] | None:
+    if dtype is None:
+        return None
+    wanted = np.dtype(dtype)
+    if wanted not in (np.float32, np.float64):
+        raise ValueError(f"dtype is {wanted}; it must be float32 or float64")
+    return wanted
+
+
+def _points(name: str, value: ArrayLike, dtype: np.dtype[Any] | None) -> NDArray[np.floating]:
+    points = _inputs.check_array(name, value, ndim=2)
+    if 0 in points.shape:
+        raise ValueError(f"{name} has shape {points.shape}; it must have points and coordinates")
+    return points if dtype is None else points.astype(dtype, copy=False)
+
+
+def _check_costs(C: NDArray[np.floating]) -> None:
+    """Refuse NaN and -Inf, and rows and columns of nothing but +Inf."""
+    if _inputs.is_finite(C):
+        return
+    bad = np.argwhere(np.isnan(C) | np.isneginf(C))
+    if len(bad) > 0:
+        index = tuple(int(i) for i in bad[0])
+        raise ValueError(
+            f"C has the entry {C[index]} at index {index}; all entries must be finite, or +Inf for forbidden pairs"
+        )
+    forbidden = np.isposinf(C)
+    for axis, what in ((1, "row"), (0, "column")):
+        full = np.flatnonzero(forbidden.all(axis=axis))
+        if full.size > 0:
+            raise ValueError(f"C forbids all pairs of {what} {full[0]}; every row and column needs a finite entry")
+
+
+def check_masses(name: str, value: ArrayLike | None, size: int) -> NDArray[np.float64]:
+    """Return masses that are finite and not negative, by default 1 / size each."""
+    if value is None:
+        return np.full(size, 1 / size)
+    masses = np.ascontiguousarray(_inputs.check_array(name, value, ndim=1), dtype=np.float64)
+    if masses.size != size:
+        raise ValueError(f"{name} has shape {masses.shape}; it must have shape ({size},)")
+    negative = np.flatnonzero(masses < 0)
+    if negative.size > 0:
+        raise ValueError(f"{name} has the entry {masses[negative[0]]} at index {negative[0]}; masses are not negative")
+    if not masses.any():
+        raise ValueError(f"{name} has no mass; at least one entry must be positive")
+    return masses
+
+
+def check_positive(name: str, value: float) -> float:
+    """Return a positive finite number."""
+    number = _inputs.check_real(name, value)
+    if number < np.finfo(float).tiny:
+        raise ValueError(f"{name} is {number}; it must be positive")
+    return number
