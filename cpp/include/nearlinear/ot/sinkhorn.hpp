@@ -81,7 +81,8 @@ struct SinkhornResult {
 /// - a and b, n and m masses that are not negative, have the same sum, up to 1e-6 of it, which scales the plan; empty
 ///   means 1/n and 1/m. A mass of zero takes no part: its row or column of the plan is zero, and its dual variable is
 ///   min_j C_ij - g_j over the columns with mass, or the same for columns.
-/// - +Inf in C forbids a pair; no row or column may have nothing else. If the others admit no plan, the status says so.
+/// - +Inf in C forbids a pair; no row or column may have nothing else. If the others admit no plan, nothing
+///   converges.
 /// - Float costs are converted where they are read: the dual variables, and all that is computed, are double.
 /// - Cost: an exponential for each pair and pass, some 20 to 60 passes in all; plus the Newton steps' linear algebra.
 ///   Memory: O(n + m) and the Hessian's, up to 512 MiB of it. Where masses are zero, the rest of C is copied.
