@@ -257,7 +257,9 @@ template <Metric metric>
 void distances(const double* x, const double* y, Index dim, Index stride, Index size, double* out) noexcept {
   constexpr int vectors = 4;
   for (Index j = 0; j < size; j += vectors * width) {
-    Doubles sum[vectors] = {};
+    Doubles sum[vectors];
+#pragma GCC unroll 4  // or the sums go through memory
+    for (int v = 0; v < vectors; ++v) sum[v] = Doubles{};
     for (Index k = 0; k < dim; ++k) {
 #pragma GCC unroll 4
       for (int v = 0; v < vectors; ++v) {
@@ -270,6 +272,7 @@ void distances(const double* x, const double* y, Index dim, Index stride, Index 
           sum[v] += difference * difference;
       }
     }
+#pragma GCC unroll 4
     for (int v = 0; v < vectors; ++v) store(sum[v], out + j + v * width);
   }
   if constexpr (metric == Metric::euclidean)

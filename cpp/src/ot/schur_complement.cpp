@@ -11,9 +11,12 @@
 namespace nearlinear::ot {
 namespace {
 
-constexpr Index most_kept = Index{1} << 24;                // entries of a sparse plan, 24 bytes each
-constexpr double most_stored = double{1 << 27};            // of a stored one, 4 bytes each
-constexpr double most_stored_of_points = double{1 << 24};  // between points: who gives points has no room for a matrix
+// Entries of a sparse plan, 24 bytes each, and of a stored one, 4 bytes each. Who gives points has no room for a
+// matrix.
+constexpr Index most_kept = Index{1} << 24;
+constexpr Index most_kept_of_points = Index{1} << 23;
+constexpr double most_stored = double{1 << 27};
+constexpr double most_stored_of_points = double{1 << 24};
 constexpr double full = 0.2;  // density from which on stored rows are faster than compressed ones
 
 double sum_of_magnitudes(std::span<const double> x) {
@@ -132,7 +135,7 @@ void SchurComplement::build(double reg, std::span<const double> f, std::span<con
     std::fill(v_.begin(), v_.end(), 1.0);
     form_ = Form::stored;
     nnz_ = problem_.rows() * problem_.cols();
-  } else if (nnz_ > most_kept) {
+  } else if (nnz_ > (problem_.costs.is_computed() ? most_kept_of_points : most_kept)) {
     form_ = Form::computed;
     nnz_ = problem_.rows() * problem_.cols();
   } else {
@@ -143,6 +146,8 @@ void SchurComplement::build(double reg, std::span<const double> f, std::span<con
 
 void SchurComplement::collect() {
   if (indices_.size() < nnz_) {
+    indices_ = {};  // first, so that both are never held
+    values_ = {};
     indices_ = Array<std::int32_t>(nnz_ + nnz_ / 4);
     values_ = Array<double>(indices_.size());
   }
@@ -162,19 +167,20 @@ void SchurComplement::collect() {
   });
 }
 
-bool SchurComplement::is_like_a_tree() const {
-  constexpr double most_entries_per_column = 40;
+double SchurComplement::entries_per_column() const {
   double entries = 0;
   for (Index i = 0; i < problem_.rows(); ++i) {
     const auto count = static_cast<double>(indptr_[i + 1] - indptr_[i]);
     entries += count * count;
   }
-  return entries < most_entries_per_column * static_cast<double>(problem_.cols());
+  return entries / static_cast<double>(problem_.cols());
 }
 
 void SchurComplement::transpose() {
   const Index m = problem_.cols();
   if (row_indices_.size() < nnz_) {
+    row_indices_ = {};
+    col_values_ = {};
     row_indices_ = Array<std::int32_t>(indices_.size());
     col_values_ = Array<double>(indices_.size());
   }
@@ -233,10 +239,15 @@ void SchurComplement::multiply(std::span<const double> x, std::span<double> y) {
 Index SchurComplement::solve(double lambda, std::span<const double> r, double tol, std::span<double> d) {
   const Index n = problem_.rows(), m = problem_.cols();
   for (Index j = 0; j < m; ++j) diagonal_[j] = col_sums_[j] + lambda * problem_.b[static_cast<std::size_t>(j)];
-  if (form_ == Form::sparse && is_like_a_tree() &&
-      nearlinear_laplacians_base.solve(n, m, indptr_.data(), indices_.data(), values_.data(), inverse_a_.data(),
-                                       diagonal_.data(), r.data(), d.data()))
-    return 0;
+  // Factors of a tree have no more entries than the tree; those of a random graph are full.
+  constexpr double of_a_tree = 8, of_what_may_be_factored = 40;
+  constexpr Index few_iterations = 400, many_iterations = 3000;
+  const auto factor = [&] {
+    return nearlinear_laplacians_base.solve(n, m, indptr_.data(), indices_.data(), values_.data(), inverse_a_.data(),
+                                            diagonal_.data(), r.data(), d.data());
+  };
+  const double entries = form_ == Form::sparse ? entries_per_column() : most_stored;
+  if (entries < of_a_tree && factor()) return 0;
   std::copy(diagonal_.begin(), diagonal_.end(), z_.begin());
   if (form_ == Form::sparse) {
     transpose();
@@ -245,11 +256,18 @@ Index SchurComplement::solve(double lambda, std::span<const double> r, double to
   }
   constexpr double least = 1e-12;  // of the diagonal, where rounding leaves nothing of it
   for (Index j = 0; j < m; ++j) jacobi_[j] = 1 / std::max(z_[j], least * diagonal_[j]);
-  return solve_by_conjugate_gradients(r, tol, d);
+  const bool may_factor = entries < of_what_may_be_factored;
+  const Index most = may_factor ? few_iterations : many_iterations;
+  const Index iterations = solve_by_conjugate_gradients(r, tol, most, d);
+  if (may_factor && iterations == most) {
+    std::copy(d.begin(), d.end(), z_.begin());
+    if (!factor()) std::copy(z_.begin(), z_.end(), d.begin());
+  }
+  return iterations;
 }
 
-Index SchurComplement::solve_by_conjugate_gradients(std::span<const double> r, double tol, std::span<double> d) {
-  constexpr Index most_iterations = 3000;
+Index SchurComplement::solve_by_conjugate_gradients(std::span<const double> r, double tol, Index most_iterations,
+                                                    std::span<double> d) {
   const Index m = problem_.cols();
   const double goal = tol * sum_of_magnitudes(r);
   std::copy(r.begin(), r.end(), residual_.begin());

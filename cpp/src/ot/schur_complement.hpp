@@ -27,7 +27,7 @@ class SchurComplement {
   /// Of the plan in rows(): column sums c of the plan diag(a u) rows diag(v) whose rows are exact, and u.
   void scale_rows(std::span<const double> v, std::span<double> u, std::span<double> c);
 
-  /// Solves S d = r to a residual of `tol` |r|_1; returns the number of iterations, 0 for a factorisation.
+  /// Solves S d = r to a residual of `tol` |r|_1, or exactly; returns the number of iterations, 0 for a factorisation.
   Index solve(double lambda, std::span<const double> r, double tol, std::span<double> d);
 
   [[nodiscard]] Index nnz() const { return nnz_; }
@@ -38,9 +38,10 @@ class SchurComplement {
   [[nodiscard]] Index count_kept(double threshold);
   void collect();
   void transpose();
-  [[nodiscard]] bool is_like_a_tree() const;
+  /// Of P^T P, at most.
+  [[nodiscard]] double entries_per_column() const;
   void multiply(std::span<const double> x, std::span<double> y);
-  Index solve_by_conjugate_gradients(std::span<const double> r, double tol, std::span<double> d);
+  Index solve_by_conjugate_gradients(std::span<const double> r, double tol, Index most_iterations, std::span<double> d);
 
   Problem problem_;
   RowPasses& passes_;

@@ -103,8 +103,8 @@ Outcome SemiDualSolver::sweep_stored(double reg, double goal) {
 }
 
 Outcome SemiDualSolver::solve(double reg, double goal, Index most_iterations) {
-  constexpr Index first_sweeps = 4;   // cheap, and they bring g to where Newton's method works
-  constexpr double fast_sweep = 0.3;  // of the error before: worth another one
+  constexpr Index first_sweeps = 1;   // cheap, and they bring g to where Newton's method works
+  constexpr double fast_sweep = 0.5;  // of the error before: worth another one
   Index sweeps_left = first_sweeps;
   damping_ = 1e-2;
   threshold_ = std::max(threshold_, first_threshold);
@@ -119,7 +119,7 @@ Outcome SemiDualSolver::solve(double reg, double goal, Index most_iterations) {
       if (!(current_.error < fast_sweep * before)) --sweeps_left;
       continue;
     }
-    const bool accepted = take_newton_step(reg);
+    const bool accepted = take_newton_step(reg, goal);
     note(reg, goal, true, cg_iterations_);
     if (accepted) continue;
     if (damping_ >= most_damping) return Outcome::stuck;
@@ -129,16 +129,18 @@ Outcome SemiDualSolver::solve(double reg, double goal, Index most_iterations) {
 }
 
 /// One step of S d = b - c, g += alpha reg d; alpha by backtracking. Returns whether a point was accepted.
-bool SemiDualSolver::take_newton_step(double reg) {
+bool SemiDualSolver::take_newton_step(double reg, double goal) {
   constexpr double longest_step = 20;  // of g, in units of reg: beyond it, a quadratic model of exponentials is no use
   constexpr double shorter = 0.4;
   constexpr int most_trials = 12;
   constexpr double sufficient = 1e-4;  // Armijo's condition
   const std::size_t m = step_.size();
-  threshold_ = std::clamp(0.01 * current_.error, least_threshold, threshold_);
+  // What a step leaves of the error is its square, what was left out of P, and the residual: none has to be less than
+  // what the goal is of the error.
+  threshold_ = std::clamp(0.01 * std::max(current_.error, std::sqrt(goal)), least_threshold, threshold_);
   for (std::size_t j = 0; j < m; ++j) gradient_[j] = problem_.b[j] - current_.c[j];
   schur_.build(reg, current_.f, current_.g, current_.c, threshold_);
-  const double tol = std::clamp(current_.error, 1e-4, 0.1);
+  const double tol = std::clamp(std::max(current_.error, 0.1 * goal / current_.error), 1e-4, 0.1);
   cg_iterations_ = schur_.solve(damping_ * current_.error, gradient_, tol, step_);
 
   const double slope = reg * std::inner_product(step_.begin(), step_.end(), gradient_.begin(), 0.0);

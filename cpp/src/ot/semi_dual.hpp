@@ -52,7 +52,7 @@ class SemiDualSolver {
   void evaluate(double reg, Iterate& at, float* stored = nullptr);
   bool note(double reg, double goal, bool newton, Index cg_iterations);
   void take_sweep();
-  [[nodiscard]] bool take_newton_step(double reg);
+  [[nodiscard]] bool take_newton_step(double reg, double goal);
 
   Problem problem_;
   RowPasses& passes_;

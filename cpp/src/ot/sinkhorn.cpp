@@ -112,22 +112,26 @@ Outcome solve_by_levels(SemiDualSolver& solver, Journal& journal, double reg, do
   constexpr double level_goal = 2e-2;   // tighter ones gain nothing
   constexpr Index most_iterations_of_level = 60;
   constexpr double large = 0.01;  // of the range: sweeps converge at once, and exponentials of all pairs are floats
-  constexpr double close = 0.2;   // error of a guess that is worth more than the way down
+  constexpr double close = 0.1;   // error from which Newton's method gets on as well as on the way down
 
   if (is_warm) solver.evaluate(reg);
   if (!is_warm || solver.current().error >= close) {
     bool goes_down = true;
     if (reg >= large * range) {
       if (solver.sweep_stored(reg, goal) == Outcome::over) return Outcome::over;
-      goes_down = !solver.has_stored();
+      goes_down = !solver.has_stored() || solver.current().error >= close;
     }
     if (goes_down) {
       const double levels = std::max(1.0, std::ceil(std::log(first_level * range / reg) / std::log(1 / factor)));
       double level = first_level * range, done = 0;
-      for (; level > reg && journal.may_go_on(); level *= factor, ++done) {
-        solver.set_stage(done / (levels + 1), (done + 1) / (levels + 1));
+      while (level > reg && journal.may_go_on()) {
+        solver.set_stage(std::min(done, levels) / (levels + 1), (std::min(done, levels) + 1) / (levels + 1));
         solver.evaluate(level);
+        const Index before = journal.iterations();
         solver.solve(level, std::max(goal, level_goal), std::min(journal.left(), most_iterations_of_level));
+        const bool was_easy = journal.iterations() - before <= 1;
+        level *= was_easy ? factor * factor : factor;
+        done += was_easy ? 2 : 1;
       }
       solver.set_stage(levels / (levels + 1), 1);
       solver.evaluate(reg);
