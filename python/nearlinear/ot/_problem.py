@@ -28,7 +28,9 @@ class Cost(NamedTuple):
         return self.first.dtype
 
 
-def check_cost(C: ArrayLike | None, x: ArrayLike | None, y: ArrayLike | None, metric: str, dtype: DTypeLike) -> Cost:
+def check_cost(
+    C: ArrayLike | None, x: ArrayLike | None, y: ArrayLike | None, metric: str, dtype: DTypeLike | None
+) -> Cost:
     """Return the costs that were given, either as a matrix or by points."""
     _inputs.check_choice("metric", metric, METRICS)
     wanted = _check_dtype(dtype)
@@ -60,7 +62,7 @@ def check_cost(C: ArrayLike | None, x: ArrayLike | None, y: ArrayLike | None, me
     return Cost(*_inputs.common_dtype(*points), metric)
 
 
-def _check_dtype(dtype: DTypeLike) -> np.dtype[Any] | None:
+def _check_dtype(dtype: DTypeLike | None) -> np.dtype[Any] | None:
     if dtype is None:
         return None
     wanted = np.dtype(dtype)
