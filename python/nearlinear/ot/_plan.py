@@ -41,7 +41,7 @@ class TransportPlan(LinearOperator):  # type: ignore[misc]  # SciPy has no types
         n_threads: int,
     ):
         super().__init__(np.dtype(np.float64), cost.shape)
-        kind = _core.TransportPlan32 if cost.dtype == np.float32 else _core.TransportPlan64
+        kind: Any = _core.TransportPlan32 if cost.dtype == np.float32 else _core.TransportPlan64
         self._cost = cost  # the core refers to a matrix
         self._core = kind(cost.first, cost.y, cost.metric, f, g, reg, a, b)
         self._g, self._reg, self._b = g, reg, b
