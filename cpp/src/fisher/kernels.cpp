@@ -7,7 +7,6 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
-#include <limits>
 
 #include "fisher/gram_kernels.hpp"
 #include "fisher/many_kernels.hpp"

@@ -6,12 +6,11 @@
 #include <cstdint>
 #include <cstring>
 
+#include "core/widen.hpp"
 #include "fisher/kernels.hpp"
 
 #if defined(__F16C__) && defined(__AVX2__)
 #define NEARLINEAR_HALF_INTRINSICS
-#include <immintrin.h>
-#elif defined(__AVX512F__)
 #include <immintrin.h>
 #endif
 
@@ -35,17 +34,6 @@ inline double to_double(double number) { return number; }
 template <class S>
 double to_double(S number) {
   return static_cast<double>(to_float(number));
-}
-
-inline void widen(const Floats& from, Doubles& to) {
-#if defined(__AVX512F__)  // GCC 12 widens halves and joins them
-  __m256 floats;
-  std::memcpy(&floats, &from, sizeof floats);
-  const __m512d doubles = _mm512_cvtps_pd(floats);
-  std::memcpy(&to, &doubles, sizeof to);
-#else
-  to = __builtin_convertvector(from, Doubles);
-#endif
 }
 
 inline void load(const double* from, Doubles& to) { std::memcpy(&to, from, sizeof to); }

@@ -11,10 +11,12 @@
 #include <limits>
 
 #include "core/collect_above.hpp"
+#include "linalg/exponential_constants.hpp"
 
 namespace {
 
 using nearlinear::Index;
+using nearlinear::linalg::ExponentialConstants;
 using nearlinear::linalg::Exponentials;
 using nearlinear::linalg::lanes;
 
@@ -37,51 +39,10 @@ template <std::size_t i = 0, class T, std::size_t terms>
     return multiply_add(polynomial<i + 1>(x, c), x, c[i]);
 }
 
-template <class T>
-struct Constants;
-
-template <>
-struct Constants<double> {
-  using Bits = std::uint64_t;
-  static constexpr int mantissa_bits = 52;
-  static constexpr Bits bias = 1023;
-  static constexpr double log2_e = 0x1.71547652b82fep+0;
-  static constexpr double ln2_high = 0x1.62e42fefa2000p-1;  // its product with an exponent is exact
-  static constexpr double ln2_low = 0x1.9ef35793c7673p-41;
-  static constexpr double sqrt_half = 0x1.6a09e667f3bcdp-1;
-  static constexpr double exp_is_zero = -746;
-  static constexpr double exp_is_infinite = 710;
-  // (exp(r) - 1 - r) / r^2, interpolated in Chebyshev's points of |r| <= 0.34665; the error is below 2e-17 exp(r).
-  static constexpr std::array exp_terms{0x1.0000000000001p-1,  0x1.5555555555556p-3,  0x1.5555555553d5dp-5,
-                                        0x1.11111111109b1p-7,  0x1.6c16c1788e279p-10, 0x1.a01a01a7c588ap-13,
-                                        0x1.a019b90435244p-16, 0x1.71de0da8e0958p-19, 0x1.289190088364dp-22,
-                                        0x1.af38b6cc9f96ap-26};
-  // (log((1 + s) / (1 - s)) - 2 s) / s^3 as a polynomial in s^2, in the same manner for |s| <= 3 - sqrt(8); 1e-17.
-  static constexpr std::array log_terms{0x1.5555555555558p-1, 0x1.99999999952d7p-2, 0x1.2492492df281ap-2,
-                                        0x1.c71c62e3f11e6p-3, 0x1.7462b51cb66b1p-3, 0x1.39fe51a7c18f9p-3,
-                                        0x1.2b5900de53b31p-3};
-};
-
-template <>
-struct Constants<float> {
-  using Bits = std::uint32_t;
-  static constexpr int mantissa_bits = 23;
-  static constexpr Bits bias = 127;
-  static constexpr float log2_e = 0x1.715476p+0F;
-  static constexpr float ln2_high = 0x1.62e4p-1F;
-  static constexpr float ln2_low = 0x1.7f7d1cp-20F;
-  static constexpr float sqrt_half = 0x1.6a09e6p-1F;
-  static constexpr float exp_is_zero = -104;
-  static constexpr float exp_is_infinite = 89;
-  static constexpr std::array exp_terms{0x1.000000p-1F, 0x1.5554dcp-3F, 0x1.55551ap-5F, 0x1.120b7ep-7F,
-                                        0x1.6d1118p-10F};  // 8e-9 exp(r)
-  static constexpr std::array log_terms{0x1.555556p-1F, 0x1.9999ecp-2F, 0x1.245c40p-2F, 0x1.ddcf72p-3F};
-};
-
 /// condition ? a : b by masks: of a choice between numbers, compilers like to make a branch, and then no vectors.
 template <class T>
 [[gnu::always_inline]] inline T choose(bool condition, T a, T b) {
-  using Bits = typename Constants<T>::Bits;
+  using Bits = typename ExponentialConstants<T>::Bits;
   const Bits mask = Bits{0} - (condition ? Bits{1} : Bits{0});
   return std::bit_cast<T>((std::bit_cast<Bits>(a) & mask) | (std::bit_cast<Bits>(b) & ~mask));
 }
@@ -91,7 +52,7 @@ template <class T>
 /// result.
 template <class T, unsigned power>
 [[gnu::always_inline]] inline T scaled_exp_of(T x) {
-  using C = Constants<T>;
+  using C = ExponentialConstants<T>;
   using Bits = typename C::Bits;
   x = choose(x < C::exp_is_zero, C::exp_is_zero, x);  // NaN stays
   x = choose(x > C::exp_is_infinite, C::exp_is_infinite, x);
@@ -121,7 +82,7 @@ template <class T>
 /// log(1 + f) = 2 s + s^3 P(s^2) = f - (f^2 / 2 - s (f^2 / 2 + s^2 P(s^2))), whose leading terms are exact.
 template <class T>
 [[gnu::always_inline]] inline T log_of(T x) {
-  using C = Constants<T>;
+  using C = ExponentialConstants<T>;
   using Bits = typename C::Bits;
   using Limits = std::numeric_limits<T>;
   constexpr T two_to_mantissa_bits = T(Bits{1} << C::mantissa_bits);  // whose lowest bit is worth 1
@@ -236,7 +197,7 @@ constexpr double term_unit = 0x1p-64;
 /// 2^64 exp(x) for x <= 0, or +0 where exp(x) is below half the smallest number.
 template <class T>
 [[gnu::always_inline]] inline T term_of(T x) {
-  return choose(x < Constants<T>::exp_is_zero, T{0}, scaled_exp_of<T, term_power>(x));
+  return choose(x < ExponentialConstants<T>::exp_is_zero, T{0}, scaled_exp_of<T, term_power>(x));
 }
 
 /// What is subtracted before exp: an infinite maximum would make NaN of itself.

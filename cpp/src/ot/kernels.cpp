@@ -3,11 +3,13 @@
 #include "ot/kernels.hpp"
 
 #include <algorithm>
-#include <array>
 #include <bit>
 #include <cmath>
 #include <cstring>
 #include <limits>
+
+#include "core/widen.hpp"
+#include "linalg/exponential_constants.hpp"
 
 #if defined(__AVX512F__)
 #include <immintrin.h>
@@ -35,7 +37,7 @@ constexpr double infinity = std::numeric_limits<double>::infinity();
 [[gnu::always_inline]] inline void load(const float* from, Doubles& to) {
   Floats floats;
   std::memcpy(&floats, from, sizeof floats);
-  to = __builtin_convertvector(floats, Doubles);
+  nearlinear::widen(floats, to);
 }
 [[gnu::always_inline]] inline void store(const Doubles& from, double* to) { std::memcpy(to, &from, sizeof from); }
 
@@ -45,27 +47,22 @@ double sum_of(Doubles v) {
   return v[0];
 }
 
-// (exp(r) - 1 - r) / r^2, interpolated in Chebyshev's points of |r| <= 0.34665; the error is below 2e-17 exp(r).
-constexpr std::array exp_terms{
-    0x1.0000000000001p-1,  0x1.5555555555556p-3,  0x1.5555555553d5dp-5,  0x1.11111111109b1p-7,  0x1.6c16c1788e279p-10,
-    0x1.a01a01a7c588ap-13, 0x1.a019b90435244p-16, 0x1.71de0da8e0958p-19, 0x1.289190088364dp-22, 0x1.af38b6cc9f96ap-26};
+using Constants = nearlinear::linalg::ExponentialConstants<double>;
 constexpr double smallest_argument = -708;  // exp of less is 0 here: nothing is subnormal, which takes 100 times longer
-constexpr double largest_argument = 710;    // exp of more is +Inf
+constexpr double largest_argument = Constants::exp_is_infinite;
 
 /// x <- exp(x) = 2^n exp(r), n = round(x / log 2), r = x - n log 2 in two parts (Cody and Waite, Software Manual for
 /// the Elementary Functions, 1980, chapter 6). NaN stays; -Inf gives 0.
 [[gnu::always_inline]] inline void exponential(Doubles& x) {
-  constexpr double log2_e = 0x1.71547652b82fep+0;
-  constexpr double ln2_high = 0x1.62e42fefa2000p-1;  // its product with n is exact
-  constexpr double ln2_low = 0x1.9ef35793c7673p-41;
   constexpr double shift = 0x1.8p52;  // what is added to it leaves the nearest integer in the lowest bits
   const Doubles capped = x > largest_argument ? largest_argument + Doubles{} : x;
-  const Doubles shifted = capped * log2_e + shift;
+  const Doubles shifted = capped * Constants::log2_e + shift;
   const Doubles n = shifted - shift;
-  const Doubles r = (capped - n * ln2_high) - n * ln2_low;
-  Doubles p = exp_terms[9] + Doubles{};
-#pragma GCC unroll 9
-  for (int k = 8; k >= 0; --k) p = p * r + exp_terms[static_cast<std::size_t>(k)];
+  const Doubles r = (capped - n * Constants::ln2_high) - n * Constants::ln2_low;
+  constexpr auto& terms = Constants::exp_terms;
+  Doubles p = terms.back() + Doubles{};
+#pragma GCC unroll 16
+  for (std::size_t k = terms.size() - 1; k-- > 0;) p = p * r + terms[k];
   p = (p * (r * r) + r) + 1;
   // Below smallest_argument the power is nonsense, and so may r be: the choice that follows does not care.
   const Words power = (reinterpret_cast<Words>(shifted) + (1023 - std::bit_cast<std::int64_t>(shift))) << 52;
