@@ -115,6 +115,56 @@ def solve(a, b, C, reg, *, tol=1e-13, newton=60):
     return Solution(*centred(f, g), 0, 0, marginal_error(plan(f, g, C, reg), a, b), [])
 
 
+def kl(p, q):
+    """sum p log(p / q) - p + q, with 0 log 0 = 0."""
+    positive = p > 0
+    return float((p[positive] * np.log(p[positive] / q[positive])).sum() - p.sum() + q.sum())
+
+
+def soft_objective(P, a, b, C, *, reg, penalties):
+    """The objective and rho KL of both marginals; an infinite rho asks for a marginal that holds."""
+    value = objective(P, C, reg)
+    for rho, marginal, masses in zip(penalties, (P.sum(axis=1), P.sum(axis=0)), (a, b), strict=True):
+        value += rho * kl(marginal, masses) if rho < np.inf else 0.0
+    return value
+
+
+def soft(a, b, C, reg, penalties, *, tol=1e-14, maxiter=200_000):
+    """
+    Soft marginals: the scaling algorithm of L. Chizat, G. Peyre, B. Schmitzer and F.-X. Vialard, "Scaling algorithms
+    for unbalanced optimal transport problems", Mathematics of Computation 87, 2018, in the logarithmic domain.
+
+    With u and v the dual variables, P = exp((u + v - C) / reg - 1), u = rho / (rho + reg) of what makes rows exact.
+    Returns the plan.
+    """
+    shares = [1.0 if rho == np.inf else rho / (rho + reg) for rho in penalties]
+    u, v = np.zeros(len(a)), np.zeros(len(b))
+    for _ in range(maxiter):
+        before = u, v
+        u = shares[0] * reg * (np.log(a) - logsumexp((v - C) / reg - 1, axis=1))
+        v = shares[1] * reg * (np.log(b) - logsumexp((u[:, None] - C) / reg - 1, axis=0))
+        if max(np.abs(u - before[0]).max(), np.abs(v - before[1]).max()) <= tol * reg:
+            break
+    return np.exp((u[:, None] + v - C) / reg - 1)
+
+
+def barycenter(A, C, reg, weights, *, tol=1e-12, maxiter=100_000):
+    """
+    Iterative Bregman projections: J.-D. Benamou, G. Carlier, M. Cuturi, L. Nenna and G. Peyre, "Iterative Bregman
+    projections for regularized transportation problems", SIAM Journal on Scientific Computing 37, 2015, section 3.2, in
+    the logarithmic domain. Returns the masses.
+    """
+    g = np.zeros((len(A), C.shape[1]))
+    for _ in range(maxiter):
+        f = [reg * (np.log(a) - logsumexp((row - C) / reg, axis=1)) for a, row in zip(A, g, strict=True)]
+        sums = np.array([logsumexp((u[:, None] + row - C) / reg, axis=0) for u, row in zip(f, g, strict=True)])
+        mean = weights @ sums
+        g = g + reg * (mean - sums)
+        if (weights @ np.abs(np.exp(sums) - np.exp(mean))).sum() <= tol:
+            break
+    return np.exp(mean) / np.exp(mean).sum()
+
+
 def largest_entries(P, count):
     """P where it is among the `count` largest entries, 0 elsewhere."""
     kept = np.zeros_like(P)

@@ -68,8 +68,18 @@ def test_the_form_of_plan_is_a_choice():
     assert dense.plan is dense.plan  # computed once
     sparse = nl.ot.sinkhorn(a, b, C, reg=0.01, plan="csr")
     np.testing.assert_allclose(sparse.plan.toarray(), dense.plan, atol=1e-12)
-    with pytest.raises(ValueError, match="plan is None"):
-        nl.ot.sinkhorn(a, b, C, reg=0.01, plan=None).plan  # noqa: B018
+    unformed = nl.ot.sinkhorn(a, b, C, reg=0.01, plan=None)
+    assert isinstance(unformed.plan, nl.ot.TransportPlan)
+    np.testing.assert_allclose(unformed.plan @ np.arange(20.0), dense.plan @ np.arange(20.0), rtol=1e-12)
+
+
+def test_plots_are_drawn_where_matplotlib_is():
+    matplotlib = pytest.importorskip("matplotlib.axes")
+    result = nl.ot.sinkhorn(*instances.gauss(20), reg=0.01)
+    axes = result.plot()
+    assert isinstance(axes, matplotlib.Axes)
+    assert {line.get_label() for line in axes.get_lines()} >= {"Newton step", "sweep"}
+    assert result.plot(axes) is axes
 
 
 def test_transform_is_the_barycentric_map():

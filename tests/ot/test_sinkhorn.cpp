@@ -2,6 +2,7 @@
 #include <limits>
 #include <numeric>
 #include <stdexcept>
+#include <utility>
 
 #include "check.hpp"
 #include "ot/problems.hpp"
@@ -15,14 +16,15 @@ constexpr double infinity = std::numeric_limits<double>::infinity();
 constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
 
 SinkhornResult solve(const DenseProblem& problem, const SinkhornOptions& options, const RunOptions& run = {}) {
-  return sinkhorn<double>(problem.a, problem.b, problem.cost(), options, run);
+  return sinkhorn<double>({problem.a, problem.b, problem.cost()}, options, run);
 }
 
 }  // namespace
 
 TEST("the example of the header") {
   const std::vector<double> cost{0, 1, 1, 0};
-  const auto result = sinkhorn<double>({}, {}, MatrixView<const double>(cost.data(), 2, 2), {.reg = 0.1});
+  const SinkhornProblem<double> problem{.cost = MatrixView<const double>(cost.data(), 2, 2)};
+  const auto result = sinkhorn(problem, {.reg = 0.1});
   CHECK(result.status == SinkhornStatus::converged);
   CHECK(std::abs(result.cost - 4.54e-5) < 1e-7);
 }
@@ -72,10 +74,10 @@ TEST("points have the costs of their metric, and float ones too") {
         }
       const TransportCost<double> clouds = PointCloudCost<double>{{x.data(), n, d}, {y.data(), m, d}, metric};
       const TransportCost<float> clouds32 = PointCloudCost<float>{{x32.data(), n, d}, {y32.data(), m, d}, metric};
-      const auto result = sinkhorn<double>(problem.a, problem.b, clouds, {.reg = reg});
+      const auto result = sinkhorn<double>({problem.a, problem.b, clouds}, {.reg = reg});
       CHECK(result.status == SinkhornStatus::converged);
       CHECK(marginal_error(problem, reg, result.f, result.g) <= 2e-9);
-      const auto single = sinkhorn<float>(problem.a, problem.b, clouds32, {.reg = reg});
+      const auto single = sinkhorn<float>({problem.a, problem.b, clouds32}, {.reg = reg});
       CHECK(single.status == SinkhornStatus::converged);
       CHECK(std::abs(single.cost - result.cost) < 1e-5);
     }
@@ -130,6 +132,78 @@ TEST("a plan's products and its sparse form are those of its entries") {
   CHECK(plan.sparse({.mass = 0.5}).nnz() < 1000);
 }
 
+TEST("soft marginals are those of their dual variables") {
+  DenseProblem problem = random_problem(40, 30, 10);
+  for (double& mass : problem.a) mass *= 2;
+  constexpr double reg = 0.02, rho_a = 0.3, rho_b = 0.7;
+  for (const SinkhornMethod method : {SinkhornMethod::automatic, SinkhornMethod::sinkhorn}) {
+    const auto result = solve(problem, {.reg = reg, .method = method, .tol = 1e-11, .reg_marginals = {rho_a, rho_b}});
+    CHECK(result.status == SinkhornStatus::converged);
+    const TransportPlan<double> plan(problem.cost(), result.f, result.g, reg);
+    std::vector<double> ones(40, 1.0), rows(40), cols(30);
+    plan.multiply({ones.data(), 30, 1}, {rows.data(), 40, 1});
+    plan.multiply_transposed({ones.data(), 40, 1}, {cols.data(), 30, 1});
+    // u - f and v - g are constants, and (u + v) - (f + g) = reg.
+    const double u = -rho_a * std::log(rows[0] / problem.a[0]) - result.f[0];
+    const double v = -rho_b * std::log(cols[0] / problem.b[0]) - result.g[0];
+    CHECK(std::abs(u + v - reg) < 1e-9);
+    for (std::size_t i = 0; i < 40; ++i)
+      CHECK(std::abs(-rho_a * std::log(rows[i] / problem.a[i]) - result.f[i] - u) < 1e-9);
+    for (std::size_t j = 0; j < 30; ++j)
+      CHECK(std::abs(-rho_b * std::log(cols[j] / problem.b[j]) - result.g[j] - v) < 1e-9);
+  }
+}
+
+TEST("a workspace changes nothing but allocations") {
+  SinkhornWorkspace workspace;
+  CHECK(workspace.nbytes() == 0);
+  for (const Index size : {50, 300, 20})
+    for (const double reg : {0.1, 0.002}) {
+      const DenseProblem problem = random_problem(size, size + 10, static_cast<std::uint64_t>(size));
+      const auto fresh = solve(problem, {.reg = reg});
+      const auto again = sinkhorn<double>({problem.a, problem.b, problem.cost()}, {.reg = reg}, {}, &workspace);
+      CHECK(fresh.f == again.f && fresh.g == again.g && fresh.value == again.value);
+    }
+  const std::size_t bytes = workspace.nbytes();
+  CHECK(bytes > 300 * 310 * sizeof(float));
+  const DenseProblem problem = random_problem(300, 310, 300);
+  CHECK(sinkhorn<double>({problem.a, problem.b, problem.cost()}, {.reg = 0.1}, {}, &workspace).status ==
+        SinkhornStatus::converged);
+  CHECK(workspace.nbytes() == bytes);
+  const SinkhornWorkspace moved = std::move(workspace);
+  CHECK(moved.nbytes() == bytes);
+}
+
+TEST("many problems have the results of one at a time, on any number of threads") {
+  std::vector<DenseProblem> data;
+  std::vector<SinkhornProblem<double>> problems;
+  for (std::uint64_t k = 0; k < 20; ++k) data.push_back(random_problem(30 + static_cast<Index>(k), 40, k));
+  for (const DenseProblem& problem : data) problems.push_back({problem.a, problem.b, problem.cost()});
+  const std::span<const SinkhornProblem<double>> all(problems);
+  for (const int threads : {1, 2, 4})
+    for (const std::size_t count : {std::size_t{0}, std::size_t{1}, std::size_t{3}, data.size()}) {
+      const auto results = sinkhorn_batch(all.first(count), {.reg = 0.01}, {.n_threads = threads});
+      CHECK(results.size() == count);
+      for (std::size_t k = 0; k < count; ++k) {
+        const auto single = solve(data[k], {.reg = 0.01});
+        CHECK(results[k].f == single.f && results[k].g == single.g && results[k].value == single.value);
+      }
+    }
+  const double mass = std::exchange(data[7].a[0], -1);
+  CHECK_THROWS(sinkhorn_batch(all, {.reg = 0.01}, {.n_threads = 2}), std::invalid_argument, "problem 7: sinkhorn: a");
+  data[7].a[0] = mass;
+  CHECK_THROWS(
+      sinkhorn_batch(all, {.reg = 1e-4, .tol = 1e-14}, {.n_threads = 2, .keep_going = [](double) { return false; }}),
+      interrupted, "stopped by the caller");
+}
+
+TEST("pairs that are forbidden may leave no plan") {
+  DenseProblem problem = random_problem(6, 6, 11);
+  for (std::size_t i = 0; i < 3; ++i)
+    for (std::size_t j = 1; j < 6; ++j) problem.C[6 * i + j] = infinity;
+  for (const double reg : {0.1, 0.001}) CHECK(solve(problem, {.reg = reg}).status == SinkhornStatus::infeasible);
+}
+
 TEST("bad arguments are named") {
   DenseProblem problem = random_problem(3, 4, 7);
   const auto solve_with = [](DenseProblem changed, std::size_t index, double value) {
@@ -142,15 +216,18 @@ TEST("bad arguments are named") {
   CHECK_THROWS(solve(problem, {.reg = 1, .tol = 0}), std::invalid_argument, "tol");
   CHECK_THROWS(solve(problem, {.reg = 1, .maxiter = -1}), std::invalid_argument, "maxiter");
   CHECK_THROWS(solve(problem, {.reg = 1, .sns_density = 2}), std::invalid_argument, "sns_density");
+  CHECK_THROWS(solve(problem, {.reg = 1, .reg_marginals = {0, 1}}), std::invalid_argument, "reg_marginals");
+  CHECK_THROWS(solve(problem, {.reg = 1, .method = SinkhornMethod::sns, .reg_marginals = {1, 1}}),
+               std::invalid_argument, "reg_marginals");
   CHECK_THROWS(solve_with(problem, 5, not_a_number), std::invalid_argument, "C has an entry in row 1");
   CHECK_THROWS(solve_with(problem, 5, -infinity), std::invalid_argument, "C has an entry in row 1");
   std::vector<double> a{0.5, 0.5};
-  CHECK_THROWS(sinkhorn<double>(a, {}, problem.cost(), {.reg = 1}), std::invalid_argument, "a has 2 entries");
+  CHECK_THROWS(sinkhorn<double>({a, {}, problem.cost()}, {.reg = 1}), std::invalid_argument, "a has 2 entries");
   a = {0.5, 0.7, -0.2};
-  CHECK_THROWS(sinkhorn<double>(a, {}, problem.cost(), {.reg = 1}), std::invalid_argument, "a has the entry -0.2");
+  CHECK_THROWS(sinkhorn<double>({a, {}, problem.cost()}, {.reg = 1}), std::invalid_argument, "a has the entry -0.2");
   a = {1, 1, 1};
-  CHECK_THROWS(sinkhorn<double>(a, {}, problem.cost(), {.reg = 1}), std::invalid_argument, "sums");
-  CHECK_THROWS(sinkhorn<double>({}, {}, MatrixView<const double>(nullptr, 0, 3), {.reg = 1}), std::invalid_argument,
+  CHECK_THROWS(sinkhorn<double>({a, {}, problem.cost()}, {.reg = 1}), std::invalid_argument, "sums");
+  CHECK_THROWS(sinkhorn<double>({{}, {}, MatrixView<const double>(nullptr, 0, 3)}, {.reg = 1}), std::invalid_argument,
                "C is 0 x 3");
   for (std::size_t j = 0; j < 4; ++j) problem.C[4 + j] = infinity;
   CHECK_THROWS(solve(problem, {.reg = 1}), std::invalid_argument, "row 1");

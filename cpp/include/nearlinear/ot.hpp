@@ -3,9 +3,11 @@
 ///     min  <C, P> + reg * sum_ij P_ij log P_ij    subject to    P 1 = a,  P^T 1 = b,  P >= 0
 ///
 /// sinkhorn() solves the entropic problem for any regularisation, on a matrix of costs or between two clouds of points,
-/// whose matrix of costs is never formed; TransportPlan is what its dual variables stand for.
+/// whose matrix of costs is never formed, with marginals that hold exactly or are penalised; sinkhorn_batch() solves
+/// many. TransportPlan is what dual variables stand for. barycenter() averages masses.
 #pragma once
 
+#include "nearlinear/ot/barycenter.hpp"
 #include "nearlinear/ot/cost.hpp"
 #include "nearlinear/ot/sinkhorn.hpp"
 #include "nearlinear/ot/transport_plan.hpp"

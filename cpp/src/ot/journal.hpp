@@ -11,15 +11,17 @@ namespace nearlinear::ot {
 
 class Journal {
  public:
-  Journal(const SinkhornOptions& options, Index maxiter, Monitor& monitor)
-      : options_(options), maxiter_(maxiter), monitor_(monitor) {}
+  using Callback = std::function<bool(const SinkhornIteration&)>;
+
+  Journal(const Callback& callback, Index maxiter, Monitor& monitor)
+      : callback_(callback), maxiter_(maxiter), monitor_(monitor) {}
 
   /// Notes an iteration. Returns whether there may be another one.
   bool add(SinkhornIteration iteration) {
     iteration.iteration = ++iterations_;
     newton_iterations_ += iteration.newton ? 1 : 0;
     history_.push_back(iteration);
-    if (options_.callback && !options_.callback(iteration)) stopped_ = true;
+    if (callback_ && !callback_(iteration)) stopped_ = true;
     return may_go_on();
   }
 
@@ -40,7 +42,7 @@ class Journal {
   }
 
  private:
-  const SinkhornOptions& options_;
+  const Callback& callback_;
   Index maxiter_;
   Monitor& monitor_;
   Index iterations_ = 0;

@@ -11,21 +11,42 @@
 namespace nearlinear::ot {
 namespace {
 
-constexpr Index block_rows = 8;  // groups are whole blocks of it
+constexpr Index block_rows = 8;           // groups are whole blocks of it
+constexpr double largest_exponent = 600;  // of a marginal's ratio to its mass: products with it are numbers
 
 double dot(std::span<const double> x, const double* y) { return std::inner_product(x.begin(), x.end(), y, 0.0); }
 
 }  // namespace
 
-RowPasses::RowPasses(const Problem& problem, int n_threads, Monitor& monitor)
+void Problem::col_targets(double reg, std::span<const double> g, std::span<double> targets) const {
+  if (!is_soft_in_columns()) {
+    std::copy(b.begin(), b.end(), targets.begin());
+    return;
+  }
+  for (std::size_t j = 0; j < b.size(); ++j)
+    targets[j] = b[j] * std::exp(std::min(largest_exponent, -(g[j] + shift(reg)) / rho_b));
+}
+
+double Problem::value_of_columns(double reg, std::span<const double> g) const {
+  if (!is_soft_in_columns()) return dot(b, g.data());
+  double value = 0;
+  for (std::size_t j = 0; j < b.size(); ++j)
+    value -= rho_b * b[j] * std::expm1(std::min(largest_exponent, -(g[j] + shift(reg)) / rho_b));
+  return value;
+}
+
+RowPasses::RowPasses(const Problem& problem, int n_threads, Monitor& monitor, PassMemory& memory)
     : problem_(problem),
       n_threads_(n_threads),
       monitor_(monitor),
+      memory_(memory),
       groups_(linalg::group_count(problem.rows(), block_rows, problem.cols() * Index{sizeof(double)})),
-      partials_(checked_product(groups_, problem.cols())),
       row_scratch_(problem.cols() + 8 + Costs::tile + 32),
-      scratch_(checked_product(threads(problem.costs.nanoseconds_per_pair()), row_scratch_)),
-      row_values_(problem.rows()) {}
+      workers_(threads(problem.costs.nanoseconds_per_pair())),
+      row_values_(problem.rows()) {
+  reserve(memory.partials, checked_product(groups_, problem.cols()));
+  reserve(memory.scratch, checked_product(workers_, row_scratch_));
+}
 
 int RowPasses::threads(double nanoseconds) const {
   constexpr double most = 1e18;
@@ -34,8 +55,9 @@ int RowPasses::threads(double nanoseconds) const {
 
 void RowPasses::add_partials(double* total) {
   const Index m = problem_.cols();
-  std::copy_n(partials_.data(), m, total);
-  for (Index group = 1; group < groups_; ++group) kernels().add_scaled(partials_.data() + group * m, m, 1.0, total);
+  std::copy_n(memory_.partials.data(), m, total);
+  for (Index group = 1; group < groups_; ++group)
+    kernels().add_scaled(memory_.partials.data() + group * m, m, 1.0, total);
 }
 
 void RowPasses::sum_groups(double nanoseconds, double* total,
@@ -44,7 +66,7 @@ void RowPasses::sum_groups(double nanoseconds, double* total,
   const Index n = problem_.rows(), m = problem_.cols();
   parallel_for_workers(groups_, threads(nanoseconds), monitor_, [&](Index group, int worker) {
     const linalg::RowGroup rows(n, block_rows, groups_, group);
-    double* const sums = partials_.data() + group * m;
+    double* const sums = memory_.partials.data() + group * m;
     std::fill_n(sums, m, 0.0);
     for (Index begin = rows.begin; begin < rows.end; begin += rows_between_polls) {
       if (worker == 0)
@@ -58,12 +80,12 @@ void RowPasses::sum_groups(double nanoseconds, double* total,
 void RowPasses::sum_rows(double nanoseconds, double* total,
                          const std::function<void(Index i, const RowScratch& scratch, double* sums)>& body) {
   const Index n = problem_.rows(), m = problem_.cols();
-  const int workers = std::min(threads(nanoseconds), static_cast<int>(scratch_.size() / row_scratch_));
+  const int workers = std::min(threads(nanoseconds), workers_);
   parallel_for_workers(groups_, workers, monitor_, [&](Index group, int worker) {
     const linalg::RowGroup rows(n, block_rows, groups_, group);
-    double* const memory = scratch_.data() + worker * row_scratch_;
-    const RowScratch scratch{memory, memory + m + 8};
-    double* const sums = partials_.data() + group * m;
+    double* const t = memory_.scratch.data() + worker * row_scratch_;
+    const RowScratch scratch{t, t + m + 8};
+    double* const sums = memory_.partials.data() + group * m;
     if (total != nullptr) std::fill_n(sums, m, 0.0);
     for (Index i = rows.begin; i < rows.end; ++i) {
       if (worker == 0) monitor_.poll((static_cast<double>(group) + rows.fraction(i)) / static_cast<double>(groups_));
@@ -85,27 +107,40 @@ double RowPasses::plan_row(Index i, double reg, double f, const double* g, const
   return sum;
 }
 
-double RowPasses::make_rows_exact(double reg, const double* g, double* f, double* c, float* stored) {
+double RowPasses::fit_rows(double reg, std::span<const double> g, std::span<double> f, std::span<double> r,
+                           std::span<double> c, float* stored) {
   constexpr double smallest_sum = 1e-280, largest_sum = 1e280;
   const Index m = problem_.cols();
+  const double rho = problem_.rho_a;
+  const bool is_soft = rho < std::numeric_limits<double>::infinity();
   ++passes_;
-  sum_rows(problem_.costs.nanoseconds_per_pair(), c, [&](Index i, const RowScratch& scratch, double* sums) {
-    double sum = plan_row(i, reg, f[i], g, scratch);
+  sum_rows(problem_.costs.nanoseconds_per_pair(), c.data(), [&](Index row, const RowScratch& scratch, double* sums) {
+    const auto i = static_cast<std::size_t>(row);
+    double sum = plan_row(row, reg, f[i], g.data(), scratch);
     if (!(sum > smallest_sum && sum < largest_sum)) {
       // f_i is too far from where it should be: begin where the largest exponential is 1.
       double largest = -std::numeric_limits<double>::infinity();
-      problem_.costs.for_tiles(i, scratch.tile, [&]<class T>(const T* cost, Index first, Index count) {
-        largest = std::max(largest, row_kernels<T>().largest_slack(cost, g + first, count));
+      problem_.costs.for_tiles(row, scratch.tile, [&]<class T>(const T* cost, Index first, Index count) {
+        largest = std::max(largest, row_kernels<T>().largest_slack(cost, g.data() + first, count));
       });
       f[i] = -largest;
-      sum = plan_row(i, reg, f[i], g, scratch);
+      sum = plan_row(row, reg, f[i], g.data(), scratch);
     }
-    const double scale = problem_.a[static_cast<std::size_t>(i)] / sum;
-    f[i] += reg * std::log(scale);
-    kernels().add_scaled(scratch.t, m, scale, sums);
-    if (stored != nullptr) kernels().store_scaled(scratch.t, m, 1 / sum, stored + i * m);
+    f[i] += reg * std::log(problem_.a[i] / sum);  // of exact rows
+    r[i] = problem_.a[i];
+    if (is_soft) {
+      f[i] /= 1 + reg / rho;
+      r[i] *= std::exp(std::min(largest_exponent, -f[i] / rho));
+    }
+    kernels().add_scaled(scratch.t, m, r[i] / sum, sums);
+    if (stored != nullptr) kernels().store_scaled(scratch.t, m, 1 / sum, stored + row * m);
   });
-  return dot(problem_.a, f) + dot(problem_.b, g);
+  const double of_columns = problem_.value_of_columns(reg, g);
+  if (!is_soft) return dot(problem_.a, f.data()) + of_columns;
+  double of_rows = 0;
+  for (std::size_t i = 0; i < f.size(); ++i)
+    of_rows -= rho * problem_.a[i] * std::expm1(std::min(largest_exponent, -f[i] / rho)) + reg * r[i];
+  return of_rows + of_columns;
 }
 
 PlanTotals RowPasses::totals(double reg, const double* f, const double* g, double* r, double* c, bool with_cost) {

@@ -3,11 +3,13 @@
 #pragma once
 
 #include <functional>
+#include <limits>
 #include <span>
 
 #include "core/threads.hpp"
 #include "nearlinear/core/array.hpp"
 #include "ot/costs.hpp"
+#include "ot/workspace.hpp"
 
 namespace nearlinear::ot {
 
@@ -17,11 +19,27 @@ struct PlanTotals {
   double cost = 0;
 };
 
-/// A problem: costs and positive masses, each of which sum to 1.
+/// A problem: costs and positive masses, each of which sum to 1. Where marginals are soft, masses are those of the user
+/// over `scale`, and what is minimised has rho_a KL(P 1 | a) + rho_b KL(P^T 1 | b) in addition.
 struct Problem {
   const Costs& costs;
   std::span<const double> a;
   std::span<const double> b;
+  double rho_a = std::numeric_limits<double>::infinity();  ///< infinite: the marginal holds exactly
+  double rho_b = std::numeric_limits<double>::infinity();
+  double log_scale = 0;
+
+  [[nodiscard]] bool is_soft() const { return rho_a < std::numeric_limits<double>::infinity() || is_soft_in_columns(); }
+  [[nodiscard]] bool is_soft_in_columns() const { return rho_b < std::numeric_limits<double>::infinity(); }
+
+  /// By how much the dual variables of soft columns are above g: reg (1 + log(scale)), of the entropy's derivative.
+  [[nodiscard]] double shift(double reg) const { return reg * (1 + log_scale); }
+
+  /// What the plan's column sums must be: b, or b exp(-(g + shift) / rho_b).
+  void col_targets(double reg, std::span<const double> g, std::span<double> targets) const;
+
+  /// What a dual function gains by columns: b g, or -rho_b b (exp(-(g + shift) / rho_b) - 1).
+  [[nodiscard]] double value_of_columns(double reg, std::span<const double> g) const;
 
   [[nodiscard]] Index rows() const { return costs.rows(); }
   [[nodiscard]] Index cols() const { return costs.cols(); }
@@ -36,12 +54,14 @@ struct RowScratch {
 
 class RowPasses {
  public:
-  RowPasses(const Problem& problem, int n_threads, Monitor& monitor);
+  RowPasses(const Problem& problem, int n_threads, Monitor& monitor, PassMemory& memory);
 
-  /// f_i <- reg log(a_i) - reg log sum_j exp((g_j - C_ij) / reg), from an f that is close to it or not, and
-  /// c <- P^T 1 for the plan of f and g, whose rows are exact. Returns a f + b g, the semi-dual's value.
-  /// Stores the plan's rows divided by a as floats, where it is told to.
-  double make_rows_exact(double reg, const double* g, double* f, double* c, float* stored = nullptr);
+  /// f_i <- rho_a / (rho_a + reg) (reg log(a_i) - reg log sum_j exp((g_j - C_ij) / reg)), the best f for g, from an f
+  /// that is close to it or not; r <- P 1, which is a unless rows are soft, and c <- P^T 1 for the plan of f and g.
+  /// Returns the semi-dual's value, a f + b g or what takes its place. Stores the plan's rows divided by r as floats,
+  /// where it is told to.
+  double fit_rows(double reg, std::span<const double> g, std::span<double> f, std::span<double> r, std::span<double> c,
+                  float* stored = nullptr);
 
   /// r <- P 1 and c <- P^T 1. Costs are summed when they are asked for.
   PlanTotals totals(double reg, const double* f, const double* g, double* r, double* c, bool with_cost);
@@ -75,10 +95,10 @@ class RowPasses {
   Problem problem_;
   int n_threads_;
   Monitor& monitor_;
+  PassMemory& memory_;
   Index groups_;
-  Array<double> partials_;  // of the groups
   Index row_scratch_;
-  Array<double> scratch_;  // of the workers
+  int workers_;  // that there is scratch memory for
   Array<double> row_values_;
   Index passes_ = 0;
 };

@@ -35,13 +35,16 @@ void for_each(Index count, double nanoseconds, RowPasses& passes, const Body& bo
 
 }  // namespace
 
-SchurComplement::SchurComplement(const Problem& problem, RowPasses& passes)
+SchurComplement::SchurComplement(const Problem& problem, RowPasses& passes, PlanMemory& memory, double memory_share)
     : problem_(problem),
       passes_(passes),
+      memory_(memory),
+      memory_share_(memory_share),
       col_sums_(problem.cols()),
+      targets_(problem.cols()),
       diagonal_(problem.cols()),
       jacobi_(problem.cols()),
-      inverse_a_(problem.rows()),
+      row_weights_(problem.rows()),
       row_threshold_(problem.rows()),
       indptr_(problem.rows() + 1),
       col_indptr_(problem.cols() + 1),
@@ -52,23 +55,24 @@ SchurComplement::SchurComplement(const Problem& problem, RowPasses& passes)
       residual_(problem.cols()),
       z_(problem.cols()),
       p_(problem.cols()),
-      q_(problem.cols()) {
-  std::transform(problem.a.begin(), problem.a.end(), inverse_a_.begin(), [](double a) { return 1 / a; });
-}
+      q_(problem.cols()) {}
 
 float* SchurComplement::rows() {
   const double most = problem_.costs.is_computed() ? most_stored_of_points : most_stored;
-  if (problem_.pairs() > most) return nullptr;
-  if (rows_.size() == 0) rows_ = Array<float>(problem_.rows() * problem_.cols());
-  return rows_.data();
+  if (problem_.pairs() > memory_share_ * most) return nullptr;
+  reserve(memory_.stored, problem_.rows() * problem_.cols());
+  return memory_.stored.data();
 }
 
-void SchurComplement::keep(double reg, std::span<const double> f, std::span<const double> g) {
+void SchurComplement::keep(double reg, const Iterate& at) {
   reg_ = reg;
-  kept_f_ = Array<double>(std::ssize(f));
-  kept_g_ = Array<double>(std::ssize(g));
-  std::copy(f.begin(), f.end(), kept_f_.begin());
-  std::copy(g.begin(), g.end(), kept_g_.begin());
+  const auto copy = [](const std::vector<double>& from, Array<double>& to) {
+    reserve(to, std::ssize(from));
+    std::copy(from.begin(), from.end(), to.begin());
+  };
+  copy(at.f, kept_f_);
+  copy(at.g, kept_g_);
+  copy(at.r, kept_r_);
   is_kept_ = true;
 }
 
@@ -77,16 +81,17 @@ void SchurComplement::scale_rows(std::span<const double> v, std::span<double> u,
   const Index m = problem_.cols();
   const double* const a = problem_.a.data();
   passes_.sum_groups(nanoseconds, c.data(), [&](Index begin, Index end, double* sums) {
-    kernels().divide_pass(rows_.data() + begin * m, end - begin, m, v.data(), a + begin, u.data() + begin, sums);
+    kernels().divide_pass(memory_.stored.data() + begin * m, end - begin, m, v.data(), a + begin, u.data() + begin,
+                          sums);
   });
   for (std::size_t i = 0; i < u.size(); ++i) u[i] /= a[i];
   for (std::size_t j = 0; j < c.size(); ++j) c[j] *= v[j];
 }
 
 Index SchurComplement::count_kept(double threshold) {
-  const double smallest = 1 / static_cast<double>(problem_.cols());
+  const double smallest = std::accumulate(r_.begin(), r_.end(), 0.0) / static_cast<double>(problem_.cols());
   passes_.for_rows(0.3, [&](Index i, const RowScratch& scratch) {
-    const double least = threshold * std::min(problem_.a[static_cast<std::size_t>(i)], smallest);
+    const double least = threshold * std::min(r_[static_cast<std::size_t>(i)], smallest);
     row_threshold_[i] = reg_ * std::log(least);
     Index count = 0;
     problem_.costs.for_tiles(i, scratch.tile, [&]<class T>(const T* cost, Index first, Index size) {
@@ -100,12 +105,16 @@ Index SchurComplement::count_kept(double threshold) {
   return indptr_[problem_.rows()];
 }
 
-void SchurComplement::build(double reg, std::span<const double> f, std::span<const double> g, std::span<const double> c,
-                            double threshold) {
+void SchurComplement::build(double reg, const Iterate& at, double threshold) {
   constexpr double largest_step = 30;  // e^30 between a stored plan and the present one: floats have room for it
+  const std::vector<double>&f = at.f, &g = at.g;
   f_ = f;
   g_ = g;
-  std::copy(c.begin(), c.end(), col_sums_.begin());
+  r_ = at.r;
+  std::copy(at.c.begin(), at.c.end(), col_sums_.begin());
+  std::copy(at.targets.begin(), at.targets.end(), targets_.begin());
+  const double share = 1 / (1 + reg / problem_.rho_a);
+  std::transform(at.r.begin(), at.r.end(), row_weights_.begin(), [share](double r) { return share / r; });
   if (is_kept_ && reg_ == reg) {
     double largest = 0;
     for (std::size_t j = 0; j < g.size(); ++j) {
@@ -127,15 +136,16 @@ void SchurComplement::build(double reg, std::span<const double> f, std::span<con
   is_kept_ = false;
   reg_ = reg;
   nnz_ = count_kept(threshold);
-  if (static_cast<double>(nnz_) > full * problem_.pairs() && rows() != nullptr) {
-    std::vector<double> same(f.begin(), f.end()), sums(g.size());
-    passes_.make_rows_exact(reg, g.data(), same.data(), sums.data(), rows());
-    keep(reg, f, g);
+  if (takes_floats_ && static_cast<double>(nnz_) > full * problem_.pairs() && rows() != nullptr) {
+    std::vector<double> same = f, row_sums(f.size()), sums(g.size());
+    passes_.fit_rows(reg, g, same, row_sums, sums, rows());
+    keep(reg, at);
     std::fill(u_.begin(), u_.end(), 1.0);
     std::fill(v_.begin(), v_.end(), 1.0);
     form_ = Form::stored;
     nnz_ = problem_.rows() * problem_.cols();
-  } else if (nnz_ > (problem_.costs.is_computed() ? most_kept_of_points : most_kept)) {
+  } else if (static_cast<double>(nnz_) >
+             memory_share_ * static_cast<double>(problem_.costs.is_computed() ? most_kept_of_points : most_kept)) {
     form_ = Form::computed;
     nnz_ = problem_.rows() * problem_.cols();
   } else {
@@ -145,12 +155,9 @@ void SchurComplement::build(double reg, std::span<const double> f, std::span<con
 }
 
 void SchurComplement::collect() {
-  if (indices_.size() < nnz_) {
-    indices_ = {};  // first, so that both are never held
-    values_ = {};
-    indices_ = Array<std::int32_t>(nnz_ + nnz_ / 4);
-    values_ = Array<double>(indices_.size());
-  }
+  const Index room = memory_.indices.size() < nnz_ ? nnz_ + nnz_ / 4 : nnz_;  // for the steps to come
+  reserve(memory_.indices, room);
+  reserve(memory_.values, room);
   passes_.for_rows(0.5, [&](Index i, const RowScratch& scratch) {
     // Compressed rows may write a little beyond their end: collected apart, then copied.
     Index collected = indptr_[i];
@@ -159,11 +166,11 @@ void SchurComplement::collect() {
       const Index count =
           row_kernels<T>().collect(cost, g_.data() + first, size, f_[static_cast<std::size_t>(i)], row_threshold_[i],
                                    static_cast<std::int32_t>(first), numbers, scratch.t);
-      std::copy_n(numbers, count, indices_.data() + collected);
-      std::copy_n(scratch.t, count, values_.data() + collected);
+      std::copy_n(numbers, count, memory_.indices.data() + collected);
+      std::copy_n(scratch.t, count, memory_.values.data() + collected);
       collected += count;
     });
-    kernels().exponentials_of(values_.data() + indptr_[i], collected - indptr_[i], 1 / reg_);
+    kernels().exponentials_of(memory_.values.data() + indptr_[i], collected - indptr_[i], 1 / reg_);
   });
 }
 
@@ -178,20 +185,16 @@ double SchurComplement::entries_per_column() const {
 
 void SchurComplement::transpose() {
   const Index m = problem_.cols();
-  if (row_indices_.size() < nnz_) {
-    row_indices_ = {};
-    col_values_ = {};
-    row_indices_ = Array<std::int32_t>(indices_.size());
-    col_values_ = Array<double>(indices_.size());
-  }
+  reserve(memory_.row_indices, memory_.indices.size());
+  reserve(memory_.col_values, memory_.indices.size());
   std::fill(col_indptr_.begin(), col_indptr_.end(), Index{0});
-  for (Index k = 0; k < nnz_; ++k) ++col_indptr_[indices_[k] + 1];
+  for (Index k = 0; k < nnz_; ++k) ++col_indptr_[memory_.indices[k] + 1];
   for (Index j = 0; j < m; ++j) col_indptr_[j + 1] += col_indptr_[j];
   for (Index i = 0; i < problem_.rows(); ++i)
     for (Index k = indptr_[i]; k < indptr_[i + 1]; ++k) {
-      const Index place = col_indptr_[indices_[k]]++;
-      row_indices_[place] = static_cast<std::int32_t>(i);
-      col_values_[place] = values_[k];
+      const Index place = col_indptr_[memory_.indices[k]]++;
+      memory_.row_indices[place] = static_cast<std::int32_t>(i);
+      memory_.col_values[place] = memory_.values[k];
     }
   std::copy_backward(col_indptr_.begin(), col_indptr_.begin() + m, col_indptr_.begin() + m + 1);
   col_indptr_[0] = 0;
@@ -204,30 +207,35 @@ void SchurComplement::multiply(std::span<const double> x, std::span<double> y) {
       const double nanoseconds = static_cast<double>(nnz_);
       for_each(n, nanoseconds, passes_, [&](Index i) {
         const Index begin = indptr_[i];
-        row_values_[i] = inverse_a_[i] * kernels().sparse_dot(values_.data() + begin, indices_.data() + begin,
-                                                              indptr_[i + 1] - begin, x.data());
+        row_values_[i] =
+            row_weights_[i] * kernels().sparse_dot(memory_.values.data() + begin, memory_.indices.data() + begin,
+                                                   indptr_[i + 1] - begin, x.data());
       });
       for_each(m, nanoseconds, passes_, [&](Index j) {
         const Index begin = col_indptr_[j];
-        y[static_cast<std::size_t>(j)] = kernels().sparse_dot(col_values_.data() + begin, row_indices_.data() + begin,
-                                                              col_indptr_[j + 1] - begin, row_values_.data());
+        y[static_cast<std::size_t>(j)] =
+            kernels().sparse_dot(memory_.col_values.data() + begin, memory_.row_indices.data() + begin,
+                                 col_indptr_[j + 1] - begin, row_values_.data());
       });
       break;
     }
     case Form::stored: {
-      // P = diag(a u) K diag(v).
+      // P = diag(kept_r u) K diag(v).
       for (Index j = 0; j < m; ++j) scaled_[j] = v_[j] * x[static_cast<std::size_t>(j)];
       passes_.sum_groups(0.4, y.data(), [&](Index begin, Index end, double* sums) {
         double weights[64], products[64];  // of as many rows as there are between two polls
-        for (Index i = begin; i < end; ++i)
-          weights[i - begin] = problem_.a[static_cast<std::size_t>(i)] * u_[i] * u_[i];
-        kernels().multiply_pass(rows_.data() + begin * m, end - begin, m, scaled_.data(), weights, products, sums);
+        for (Index i = begin; i < end; ++i) {
+          const double scale = kept_r_[i] * u_[i];
+          weights[i - begin] = scale * scale * row_weights_[i];
+        }
+        kernels().multiply_pass(memory_.stored.data() + begin * m, end - begin, m, scaled_.data(), weights, products,
+                                sums);
       });
       for (Index j = 0; j < m; ++j) y[static_cast<std::size_t>(j)] *= v_[j];
       break;
     }
     case Form::computed:
-      passes_.normal_product(reg_, f_.data(), g_.data(), x.data(), inverse_a_.data(), y.data());
+      passes_.normal_product(reg_, f_.data(), g_.data(), x.data(), row_weights_.data(), y.data());
       break;
   }
   for (Index j = 0; j < m; ++j) {
@@ -236,29 +244,37 @@ void SchurComplement::multiply(std::span<const double> x, std::span<double> y) {
   }
 }
 
-Index SchurComplement::solve(double lambda, std::span<const double> r, double tol, std::span<double> d) {
+void SchurComplement::set_diagonal(double lambda) {
+  constexpr double least = 1e-12;  // of the diagonal, where rounding leaves nothing of it
   const Index n = problem_.rows(), m = problem_.cols();
-  for (Index j = 0; j < m; ++j) diagonal_[j] = col_sums_[j] + lambda * problem_.b[static_cast<std::size_t>(j)];
-  // Factors of a tree have no more entries than the tree; those of a random graph are full.
-  constexpr double of_a_tree = 8, of_what_may_be_factored = 40;
-  constexpr Index few_iterations = 400, many_iterations = 3000;
-  const auto factor = [&] {
-    return nearlinear_laplacians_base.solve(n, m, indptr_.data(), indices_.data(), values_.data(), inverse_a_.data(),
-                                            diagonal_.data(), r.data(), d.data());
-  };
-  const double entries = form_ == Form::sparse ? entries_per_column() : most_stored;
-  if (entries < of_a_tree && factor()) return 0;
+  for (Index j = 0; j < m; ++j) diagonal_[j] = col_sums_[j] + lambda * targets_[j];
   std::copy(diagonal_.begin(), diagonal_.end(), z_.begin());
   if (form_ == Form::sparse) {
     transpose();
     for (Index i = 0; i < n; ++i)
-      for (Index k = indptr_[i]; k < indptr_[i + 1]; ++k) z_[indices_[k]] -= values_[k] * values_[k] * inverse_a_[i];
+      for (Index k = indptr_[i]; k < indptr_[i + 1]; ++k)
+        z_[memory_.indices[k]] -= memory_.values[k] * memory_.values[k] * row_weights_[i];
   }
-  constexpr double least = 1e-12;  // of the diagonal, where rounding leaves nothing of it
   for (Index j = 0; j < m; ++j) jacobi_[j] = 1 / std::max(z_[j], least * diagonal_[j]);
+}
+
+Index SchurComplement::solve(double lambda, std::span<const double> residual, double tol, std::span<double> d) {
+  const Index n = problem_.rows(), m = problem_.cols();
+  for (Index j = 0; j < m; ++j) diagonal_[j] = col_sums_[j] + lambda * targets_[j];
+  // Factors of a tree have no more entries than the tree; those of a random graph are full.
+  constexpr double of_a_tree = 8, of_what_may_be_factored = 40;
+  constexpr Index few_iterations = 400, many_iterations = 3000;
+  const auto factor = [&] {
+    return nearlinear_laplacians_base.solve(n, m, indptr_.data(), memory_.indices.data(), memory_.values.data(),
+                                            row_weights_.data(), diagonal_.data(), !problem_.is_soft(), residual.data(),
+                                            d.data());
+  };
+  const double entries = form_ == Form::sparse ? entries_per_column() : most_stored;
+  if (entries < of_a_tree && factor()) return 0;
+  set_diagonal(lambda);
   const bool may_factor = entries < of_what_may_be_factored;
   const Index most = may_factor ? few_iterations : many_iterations;
-  const Index iterations = solve_by_conjugate_gradients(r, tol, most, d);
+  const Index iterations = solve_by_conjugate_gradients(residual, tol, most, d);
   if (may_factor && iterations == most) {
     std::copy(d.begin(), d.end(), z_.begin());
     if (!factor()) std::copy(z_.begin(), z_.end(), d.begin());
@@ -266,11 +282,11 @@ Index SchurComplement::solve(double lambda, std::span<const double> r, double to
   return iterations;
 }
 
-Index SchurComplement::solve_by_conjugate_gradients(std::span<const double> r, double tol, Index most_iterations,
+Index SchurComplement::solve_by_conjugate_gradients(std::span<const double> residual, double tol, Index most_iterations,
                                                     std::span<double> d) {
   const Index m = problem_.cols();
-  const double goal = tol * sum_of_magnitudes(r);
-  std::copy(r.begin(), r.end(), residual_.begin());
+  const double goal = tol * sum_of_magnitudes(residual);
+  std::copy(residual.begin(), residual.end(), residual_.begin());
   std::fill(d.begin(), d.end(), 0.0);
   double rho = 0;
   for (Index j = 0; j < m; ++j) {

@@ -3,12 +3,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 #include <utility>
 
 namespace nearlinear::ot {
 namespace {
 
+constexpr double infinity = std::numeric_limits<double>::infinity();
 constexpr double smallest_mass = 1e-300;  // of a column, for its logarithm
 
 constexpr double most_damping = 1e3;
@@ -18,25 +20,41 @@ constexpr double first_threshold = 1e-3;
 
 }  // namespace
 
-SemiDualSolver::SemiDualSolver(const Problem& problem, RowPasses& passes, Journal& journal)
+SemiDualSolver::SemiDualSolver(const Problem& problem, RowPasses& passes, Journal& journal, PlanMemory& memory,
+                               double largest_cost)
     : problem_(problem),
       passes_(passes),
       journal_(journal),
-      schur_(problem, passes),
+      largest_cost_(largest_cost),
+      schur_(problem, passes, memory),
       gradient_(problem.b.size()),
       step_(problem.b.size()) {
   current_.f.resize(problem.a.size());
   current_.g.resize(problem.b.size());
+  current_.r.resize(problem.a.size());
   current_.c.resize(problem.b.size());
+  current_.targets.resize(problem.b.size());
   trial_ = current_;
+}
+
+void SemiDualSolver::centre() {
+  if (problem_.is_soft()) return;  // the constant is part of the solution
+  const double mean = std::accumulate(current_.g.begin(), current_.g.end(), 0.0) / static_cast<double>(step_.size());
+  for (double& entry : current_.g) entry -= mean;
+  for (double& entry : current_.f) entry += mean;
 }
 
 void SemiDualSolver::evaluate(double reg) { evaluate(reg, current_); }
 
 void SemiDualSolver::evaluate(double reg, Iterate& at, float* stored) {
-  at.value = passes_.make_rows_exact(reg, at.g.data(), at.f.data(), at.c.data(), stored);
-  at.error = 0;
-  for (std::size_t j = 0; j < at.c.size(); ++j) at.error += std::abs(problem_.b[j] - at.c[j]);
+  at.value = passes_.fit_rows(reg, at.g, at.f, at.r, at.c, stored);
+  problem_.col_targets(reg, at.g, at.targets);
+  double error = 0, total = 0;
+  for (std::size_t j = 0; j < at.c.size(); ++j) {
+    error += std::abs(at.targets[j] - at.c[j]);
+    total += at.targets[j];
+  }
+  at.error = problem_.is_soft() ? error / std::max(total, smallest_mass) : error;
 }
 
 bool SemiDualSolver::note(double reg, double goal, bool newton, Index cg_iterations) {
@@ -48,19 +66,26 @@ bool SemiDualSolver::note(double reg, double goal, bool newton, Index cg_iterati
                        .nnz = newton ? schur_.nnz() : 0});
 }
 
-/// g += reg log(b / c) is left to the caller to scale: step_ <- log(b / c).
-void SemiDualSolver::take_sweep() {
+void SemiDualSolver::take_sweep(double reg, double goal) {
+  const double length = reg / (1 + reg / problem_.rho_b);
   for (std::size_t j = 0; j < step_.size(); ++j)
-    step_[j] = std::log(problem_.b[j]) - std::log(std::max(current_.c[j], smallest_mass));
+    current_.g[j] += length * (std::log(std::max(current_.targets[j], smallest_mass)) -
+                               std::log(std::max(current_.c[j], smallest_mass)));
+  evaluate(reg);
+  note(reg, goal, false, 0);
+}
+
+/// A dual value above that of every plan, <C, P> + reg sum P log P <= the largest cost, proves that there is none.
+bool SemiDualSolver::is_infeasible() const {
+  constexpr double rounding = 1e-9;
+  return current_.value > largest_cost_ + rounding * std::abs(largest_cost_);
 }
 
 Outcome SemiDualSolver::sweep(double reg, double goal) {
   while (current_.error > goal) {
     if (!journal_.may_go_on()) return Outcome::over;
-    take_sweep();
-    for (std::size_t j = 0; j < step_.size(); ++j) current_.g[j] += reg * step_[j];
-    evaluate(reg);
-    note(reg, goal, false, 0);
+    take_sweep(reg, goal);
+    if (is_infeasible()) return Outcome::infeasible;
   }
   return Outcome::reached;
 }
@@ -69,12 +94,12 @@ Outcome SemiDualSolver::sweep_stored(double reg, double goal) {
   constexpr double least_error = 1e-6;     // of floats, with a digit to spare
   constexpr double sweeps_of_newton = 40;  // what Newton's method takes from here, in sweeps
   constexpr Index first_sweeps = 5;
-  float* const rows = schur_.rows();
+  float* const rows = has_stored() ? schur_.rows() : nullptr;
   if (rows == nullptr) return Outcome::reached;
   evaluate(reg, current_, rows);
   if (current_.error <= goal) return Outcome::reached;
   if (!journal_.may_go_on()) return Outcome::over;
-  schur_.keep(reg, current_.f, current_.g);
+  schur_.keep(reg, current_);
   const Iterate start = current_;
   std::vector<double> v(problem_.b.size(), 1.0), u(problem_.a.size(), 1.0), next(v.size());
   bool goes_on = true;
@@ -109,13 +134,11 @@ Outcome SemiDualSolver::solve(double reg, double goal, Index most_iterations) {
   damping_ = 1e-2;
   threshold_ = std::max(threshold_, first_threshold);
   for (Index k = 0; current_.error > goal; ++k) {
+    if (is_infeasible()) return Outcome::infeasible;
     if (k == most_iterations || !journal_.may_go_on()) return Outcome::over;
     if (sweeps_left > 0) {
       const double before = current_.error;
-      take_sweep();
-      for (std::size_t j = 0; j < step_.size(); ++j) current_.g[j] += reg * step_[j];
-      evaluate(reg);
-      note(reg, goal, false, 0);
+      take_sweep(reg, goal);
       if (!(current_.error < fast_sweep * before)) --sweeps_left;
       continue;
     }
@@ -128,7 +151,24 @@ Outcome SemiDualSolver::solve(double reg, double goal, Index most_iterations) {
   return Outcome::reached;
 }
 
-/// One step of S d = b - c, g += alpha reg d; alpha by backtracking. Returns whether a point was accepted.
+/// Where pairs are forbidden, there may be a direction along which F rises for ever: goes on along step_ while it does.
+void SemiDualSolver::extend_step(double reg, double alpha) {
+  constexpr double enough = 0.5;  // of what the last stretch gained, per length
+  Iterate next = trial_;
+  double gain = (trial_.value - current_.value) / alpha;
+  while (trial_.value <= largest_cost_ && gain > 0) {
+    for (std::size_t j = 0; j < step_.size(); ++j) next.g[j] = current_.g[j] + 2 * alpha * reg * step_[j];
+    next.f = trial_.f;
+    evaluate(reg, next);
+    const double gain_of_stretch = (next.value - trial_.value) / alpha;
+    if (!(gain_of_stretch >= enough * gain)) return;
+    gain = gain_of_stretch;
+    alpha *= 2;
+    std::swap(trial_, next);
+  }
+}
+
+/// One step of S d = targets - c, g += alpha reg d; alpha by backtracking. Returns whether a point was accepted.
 bool SemiDualSolver::take_newton_step(double reg, double goal) {
   constexpr double longest_step = 20;  // of g, in units of reg: beyond it, a quadratic model of exponentials is no use
   constexpr double shorter = 0.4;
@@ -138,10 +178,10 @@ bool SemiDualSolver::take_newton_step(double reg, double goal) {
   // What a step leaves of the error is its square, what was left out of P, and the residual: none has to be less than
   // what the goal is of the error.
   threshold_ = std::clamp(0.01 * std::max(current_.error, std::sqrt(goal)), least_threshold, threshold_);
-  for (std::size_t j = 0; j < m; ++j) gradient_[j] = problem_.b[j] - current_.c[j];
-  schur_.build(reg, current_.f, current_.g, current_.c, threshold_);
+  for (std::size_t j = 0; j < m; ++j) gradient_[j] = current_.targets[j] - current_.c[j];
+  schur_.build(reg, current_, threshold_);
   const double tol = std::clamp(std::max(current_.error, 0.1 * goal / current_.error), 1e-4, 0.1);
-  cg_iterations_ = schur_.solve(damping_ * current_.error, gradient_, tol, step_);
+  cg_iterations_ = schur_.solve(damping_ * current_.error + reg / problem_.rho_b, gradient_, tol, step_);
 
   const double slope = reg * std::inner_product(step_.begin(), step_.end(), gradient_.begin(), 0.0);
   const double largest = std::accumulate(step_.begin(), step_.end(), 0.0,
@@ -154,15 +194,23 @@ bool SemiDualSolver::take_newton_step(double reg, double goal) {
     evaluate(reg, trial_);
     // Near the solution, F differs by less than its rounding: there, the error decides.
     const double rounding = 1e-12 * std::max(reg, std::abs(current_.value));
-    if (trial_.value >= current_.value + sufficient * alpha * slope ||
+    const bool is_noise = alpha * slope < rounding;
+    if ((trial_.value >= current_.value + sufficient * alpha * slope && (!is_noise || trial_.error < current_.error)) ||
         (trial_.error < 0.7 * current_.error && trial_.value >= current_.value - rounding))
       break;
+  }
+  // Floats may be what keeps a step from being a good one: systems can be too close to singular for them.
+  const bool was_good = trial == 0 && trial_.error < 0.3 * current_.error;
+  if (!was_good && schur_.is_stored()) {
+    schur_.refuse_floats();
+    if (trial == most_trials) return false;
   }
   if (trial == most_trials) {
     damping_ = std::min(10 * damping_, most_damping);
     threshold_ = std::max(0.1 * threshold_, least_threshold);
     return false;
   }
+  if (trial == 0 && alpha < 1 && largest_cost_ < infinity) extend_step(reg, alpha);
   if (trial_.error > 0.3 * current_.error && trial == 0) threshold_ = std::max(0.1 * threshold_, least_threshold);
   damping_ = trial == 0 ? std::max(0.3 * damping_, least_damping) : std::min(2 * damping_, 10.0);
   std::swap(current_, trial_);

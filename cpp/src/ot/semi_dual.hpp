@@ -1,4 +1,5 @@
-/// Maximisation of the semi-dual F(g) = a f(g) + b g, where f(g) makes the plan's rows exact.
+/// Maximisation of the semi-dual F(g) = a f(g) + b g, where f(g) makes the plan's rows exact, and of what takes its
+/// place where marginals are soft.
 #pragma once
 
 #include <vector>
@@ -8,36 +9,34 @@
 
 namespace nearlinear::ot {
 
-/// A point g, what belongs to it, and how good it is.
-struct Iterate {
-  std::vector<double> f, g;
-  std::vector<double> c;  ///< the plan's column sums
-  double value = 0;       ///< F(g)
-  double error = 0;       ///< |b - c|_1
-};
-
 enum class Outcome {
   reached,
-  over,   ///< iterations are used up, or the callback wants no more
-  stuck,  ///< no step makes progress
+  over,        ///< iterations are used up, or the callback wants no more
+  stuck,       ///< no step makes progress
+  infeasible,  ///< the value is above that of any plan
 };
 
 class SemiDualSolver {
  public:
-  SemiDualSolver(const Problem& problem, RowPasses& passes, Journal& journal);
+  /// `largest_cost`: of allowed pairs, where others are forbidden; infinite where none are.
+  SemiDualSolver(const Problem& problem, RowPasses& passes, Journal& journal, PlanMemory& memory, double largest_cost);
 
   [[nodiscard]] Iterate& current() { return current_; }
+
+  /// Moves a constant from g to f, so that no digits are lost in f + g.
+  void centre();
 
   /// Brings f, c, value and error up to date with g and a regularisation.
   void evaluate(double reg);
 
-  /// Sweeps g += reg log(b / c), which take a pass each, until the error is `goal`.
+  /// Sweeps g += share reg log(targets / c), share = rho_b / (rho_b + reg), which take a pass each, until the error is
+  /// `goal`.
   Outcome sweep(double reg, double goal);
 
   /// The same on a stored matrix of floats, without exponentials, until the error is `goal`, or floats cannot lower it,
   /// or Newton's method is faster. Evaluates first; does nothing where the matrix is too large.
   Outcome sweep_stored(double reg, double goal);
-  [[nodiscard]] bool has_stored() { return schur_.rows() != nullptr; }
+  [[nodiscard]] bool has_stored() { return !problem_.is_soft() && schur_.rows() != nullptr; }
 
   /// Sweeps, then Newton steps until the error is `goal`, in at most so many iterations.
   Outcome solve(double reg, double goal, Index most_iterations);
@@ -51,12 +50,15 @@ class SemiDualSolver {
  private:
   void evaluate(double reg, Iterate& at, float* stored = nullptr);
   bool note(double reg, double goal, bool newton, Index cg_iterations);
-  void take_sweep();
+  void take_sweep(double reg, double goal);
+  [[nodiscard]] bool is_infeasible() const;
   [[nodiscard]] bool take_newton_step(double reg, double goal);
+  void extend_step(double reg, double alpha);
 
   Problem problem_;
   RowPasses& passes_;
   Journal& journal_;
+  double largest_cost_;
   SchurComplement schur_;
   Iterate current_, trial_;
   std::vector<double> gradient_, step_;

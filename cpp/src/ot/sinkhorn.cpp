@@ -1,12 +1,13 @@
-// Entropic optimal transport: checks, masses of zero, the way that regularisation takes, and what is reported.
+// Entropic optimal transport: checks, the way that regularisation takes, and what is reported.
 #include "nearlinear/ot/sinkhorn.hpp"
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <numeric>
+#include <utility>
 
 #include "nearlinear/core/errors.hpp"
+#include "ot/cost_range.hpp"
 #include "ot/semi_dual.hpp"
 #include "ot/sns.hpp"
 
@@ -17,118 +18,33 @@ using namespace ot;
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
-/// A marginal: where there is mass, how much of it relative to the sum, and the sum.
-struct Marginal {
-  std::vector<double> mass;
-  Indices places;  // of `mass`, when some of the entries are zero
-  Index size = 0;
-  double total = 1;
-
-  [[nodiscard]] const Indices* kept() const { return places.empty() ? nullptr : &places; }
-  [[nodiscard]] std::size_t place(std::size_t k) const {
-    return places.empty() ? k : static_cast<std::size_t>(places[k]);
-  }
-};
-
-Marginal marginal_of(std::span<const double> given, Index size, const char* argument) {
-  Marginal marginal;
-  marginal.size = size;
-  if (given.empty()) {
-    marginal.mass.assign(static_cast<std::size_t>(size), 1 / static_cast<double>(size));
-    return marginal;
-  }
-  require(std::ssize(given) == size, "sinkhorn: ", argument, " has ", std::ssize(given), " entries; there must be ",
-          size);
-  double largest = 0;
-  for (Index i = 0; i < size; ++i) {
-    const double mass = given[static_cast<std::size_t>(i)];
-    require(mass >= 0 && mass < infinity, "sinkhorn: ", argument, " has the entry ", mass, " at index ", i,
-            "; masses must be finite and not negative");
-    largest = std::max(largest, mass);
-  }
-  require(largest > 0, "sinkhorn: ", argument, " has no mass; at least one entry must be positive");
-  double scaled_total = 0;  // which cannot overflow
-  for (const double mass : given) scaled_total += mass / largest;
-  marginal.total = scaled_total * largest;
-  require(marginal.total < infinity, "sinkhorn: the sum of ", argument, " is not a double");
-  const bool has_zeros = std::any_of(given.begin(), given.end(), [&](double mass) {
-    return !(mass / largest / scaled_total > 0);  // or too small beside the others for a number
-  });
-  for (Index i = 0; i < size; ++i) {
-    const double mass = given[static_cast<std::size_t>(i)] / largest / scaled_total;
-    if (!(mass > 0)) continue;
-    marginal.mass.push_back(mass);
-    if (has_zeros) marginal.places.push_back(i);
-  }
-  return marginal;
-}
-
-/// Throws unless every column has a finite cost.
-void require_open_columns(const Problem& problem, const Marginal& b, RowPasses& passes) {
-  std::vector<double> finite(problem.b.size());
-  passes.sum_rows(1, finite.data(), [&](Index i, const RowScratch& scratch, double* sums) {
-    problem.costs.for_tiles(i, scratch.tile, [&]<class T>(const T* cost, Index first, Index count) {
-      for (Index j = 0; j < count; ++j) sums[first + j] += cost[j] < std::numeric_limits<T>::infinity() ? 1.0 : 0.0;
-    });
-  });
-  for (std::size_t j = 0; j < finite.size(); ++j)
-    require(finite[j] > 0, "sinkhorn: C forbids all pairs of column ", b.place(j),
-            ", which has mass; no plan has these marginals");
-}
-
-/// The range of finite costs, of a matrix whose rows and columns all have some.
-Range checked_range(const Problem& problem, const Marginal& a, const Marginal& b, RowPasses& passes) {
-  const Range none{infinity, -infinity, true, true};
-  const auto join = [](const Range& x, const Range& y) {
-    return Range{std::min(x.smallest, y.smallest), std::max(x.largest, y.largest), x.valid && y.valid,
-                 x.finite && y.finite};
-  };
-  std::vector<Range> ranges(problem.a.size(), none);
-  passes.for_rows(0.3, [&](Index i, const RowScratch& scratch) {
-    Range& range = ranges[static_cast<std::size_t>(i)];
-    problem.costs.for_tiles(i, scratch.tile, [&]<class T>(const T* cost, Index, Index count) {
-      range = join(range, row_kernels<T>().range(cost, count));
-    });
-  });
-  Range all = none;
-  bool has_finite_row = false;  // then no column is forbidden altogether
-  for (std::size_t i = 0; i < ranges.size(); ++i) {
-    require(ranges[i].valid, "sinkhorn: C has an entry in row ", a.place(i),
-            " that is NaN or -Inf; entries must be finite, or +Inf for forbidden pairs");
-    require(ranges[i].smallest < infinity, "sinkhorn: C forbids all pairs of row ", a.place(i),
-            ", which has mass; no plan has these marginals");
-    has_finite_row = has_finite_row || ranges[i].finite;
-    all = join(all, ranges[i]);
-  }
-  if (!has_finite_row) require_open_columns(problem, b, passes);
-  require(all.largest - all.smallest < infinity, "sinkhorn: the range of C is not a double");
-  return all;
-}
-
-/// Solves with regularisation that comes down.
-Outcome solve_by_levels(SemiDualSolver& solver, Journal& journal, double reg, double goal, double range, bool is_warm) {
-  constexpr double first_level = 0.25;  // of the range of costs
-  constexpr double factor = 0.5;        // smaller ones need fewer levels and more steps in all
-  constexpr double level_goal = 2e-2;   // tighter ones gain nothing
+/// Solves with regularisation that comes down. `scale`: what most costs differ by.
+Outcome solve_by_levels(SemiDualSolver& solver, Journal& journal, double reg, double goal, double scale, bool is_warm) {
+  constexpr double first_level = 1.0 / 3;
+  constexpr double factor = 0.5;       // smaller ones need fewer levels and more steps in all
+  constexpr double level_goal = 2e-2;  // tighter ones gain nothing
   constexpr Index most_iterations_of_level = 60;
-  constexpr double large = 0.01;  // of the range: sweeps converge at once, and exponentials of all pairs are floats
+  constexpr double large = 0.01;  // of the scale: sweeps converge at once, and exponentials of all pairs are floats
   constexpr double close = 0.1;   // error from which Newton's method gets on as well as on the way down
 
   if (is_warm) solver.evaluate(reg);
   if (!is_warm || solver.current().error >= close) {
     bool goes_down = true;
-    if (reg >= large * range) {
+    if (reg >= large * scale) {
       if (solver.sweep_stored(reg, goal) == Outcome::over) return Outcome::over;
       goes_down = !solver.has_stored() || solver.current().error >= close;
     }
     if (goes_down) {
-      const double levels = std::max(1.0, std::ceil(std::log(first_level * range / reg) / std::log(1 / factor)));
-      double level = first_level * range, done = 0;
+      const double levels = std::max(1.0, std::ceil(std::log(first_level * scale / reg) / std::log(1 / factor)));
+      double level = first_level * scale, done = 0;
       while (level > reg && journal.may_go_on()) {
         solver.set_stage(std::min(done, levels) / (levels + 1), (std::min(done, levels) + 1) / (levels + 1));
+        solver.centre();
         solver.evaluate(level);
         const Index before = journal.iterations();
-        solver.solve(level, std::max(goal, level_goal), std::min(journal.left(), most_iterations_of_level));
+        const Outcome outcome =
+            solver.solve(level, std::max(goal, level_goal), std::min(journal.left(), most_iterations_of_level));
+        if (outcome == Outcome::infeasible) return outcome;
         const bool was_easy = journal.iterations() - before <= 1;
         level *= was_easy ? factor * factor : factor;
         done += was_easy ? 2 : 1;
@@ -140,41 +56,16 @@ Outcome solve_by_levels(SemiDualSolver& solver, Journal& journal, double reg, do
   return solver.solve(reg, goal, journal.left());
 }
 
-/// f_i <- min_j C_ij - g_j over the columns with mass, for the rows without, and the same for columns.
-template <class T>
-void refill(const TransportCost<T>& cost, const Marginal& a, const Marginal& b, std::vector<double>& f,
-            std::vector<double>& g) {
-  const Costs costs(cost, nullptr, nullptr);
-  std::vector<double> t(static_cast<std::size_t>(Costs::tile + 32)), g_with_mass(g.size(), -infinity);
-  std::vector<double> least(g.size(), infinity);
-  std::vector<bool> row_has_mass(f.size(), a.places.empty());
-  for (const Index i : a.places) row_has_mass[static_cast<std::size_t>(i)] = true;
-  for (std::size_t k = 0; k < b.mass.size(); ++k) g_with_mass[b.place(k)] = g[b.place(k)];
-  for (std::size_t i = 0; i < f.size(); ++i) {
-    if (row_has_mass[i] && b.places.empty()) continue;
-    double largest = -infinity;
-    costs.for_tiles(static_cast<Index>(i), t.data(), [&](const auto* row, Index first, Index count) {
-      for (Index j = 0; j < count; ++j) {
-        const auto column = static_cast<std::size_t>(first + j);
-        const auto here = static_cast<double>(row[j]);
-        if (row_has_mass[i])
-          least[column] = std::min(least[column], here - f[i]);
-        else if (here < infinity)
-          largest = std::max(largest, g_with_mass[column] - here);
-      }
-    });
-    if (!row_has_mass[i]) f[i] = largest > -infinity ? -largest : 0;
-  }
-  if (b.places.empty()) return;
-  for (std::size_t j = 0; j < g.size(); ++j)
-    if (g_with_mass[j] == -infinity) g[j] = least[j] < infinity ? least[j] : 0;
-}
-
 void require_options(const SinkhornOptions& options, Index n, Index m) {
   require(options.reg >= 4 * std::numeric_limits<double>::min() && options.reg < infinity, "sinkhorn: reg is ",
           options.reg, "; it must be positive and finite");
   require(options.tol > 0 && options.tol < infinity, "sinkhorn: tol is ", options.tol,
           "; it must be positive and finite");
+  for (const double rho : options.reg_marginals)
+    require(rho > 0, "sinkhorn: reg_marginals has the entry ", rho, "; penalties must be positive, or infinite");
+  require(
+      options.method != SinkhornMethod::sns || std::min(options.reg_marginals[0], options.reg_marginals[1]) == infinity,
+      "sinkhorn: reg_marginals is finite and method is sns, which is for marginals that hold exactly");
   require(options.maxiter.value_or(0) >= 0, "sinkhorn: maxiter is ", options.maxiter.value_or(0),
           "; it must not be negative");
   require(options.sns_sweeps >= 0, "sinkhorn: sns_sweeps is ", options.sns_sweeps, "; it must not be negative");
@@ -190,35 +81,95 @@ void require_options(const SinkhornOptions& options, Index n, Index m) {
             "sinkhorn: dual variables to start from must be finite");
 }
 
+/// Marginals whose sums must be equal, or which share the scale of a, where one of them is soft.
+std::pair<Marginal, Marginal> marginals_of(std::span<const double> a, std::span<const double> b, Index n, Index m,
+                                           bool is_soft) {
+  constexpr double same = 1e-6;
+  Marginal rows = marginal_of(a, n, "sinkhorn", "a"), cols = marginal_of(b, m, "sinkhorn", "b");
+  if (is_soft)
+    for (double& mass : cols.mass) mass *= cols.total / rows.total;
+  else
+    require(std::abs(rows.total - cols.total) <= same * std::max(rows.total, cols.total), "sinkhorn: a sums to ",
+            rows.total, " and b to ", cols.total, "; the sums must be equal");
+  return {std::move(rows), std::move(cols)};
+}
+
+/// log sum_k w_k exp(-x_k / rho).
+double log_sum(std::span<const double> w, std::span<const double> x, double rho) {
+  double largest = -infinity, sum = 0;
+  for (const double entry : x) largest = std::max(largest, -entry / rho);
+  for (std::size_t k = 0; k < x.size(); ++k) sum += w[k] * std::exp(-x[k] / rho - largest);
+  return largest + std::log(sum);
+}
+
+/// Of (f + t, g - t), which have the same plan for every t, takes the best one: duals of soft marginals are unique.
+void fit_constant(const Problem& problem, double reg, std::vector<double>& f, std::vector<double>& g) {
+  const double rows = log_sum(problem.a, f, problem.rho_a);
+  const double cols = log_sum(problem.b, g, problem.rho_b) - problem.shift(reg) / problem.rho_b;
+  const double t = (rows - cols) / (1 / problem.rho_a + 1 / problem.rho_b);
+  for (double& entry : f) entry += t;
+  for (double& entry : g) entry -= t;
+}
+
+/// rho sum p log(p / q) - p + q, and 0 for a marginal that is not soft.
+double penalty(double rho, std::span<const double> p, std::span<const double> q) {
+  if (rho == infinity) return 0;
+  double sum = 0;
+  for (std::size_t k = 0; k < p.size(); ++k) sum += (p[k] > 0 ? p[k] * std::log(p[k] / q[k]) : 0.0) - p[k] + q[k];
+  return rho * sum;
+}
+
+double distance(std::span<const double> x, std::span<const double> y) {
+  double sum = 0;
+  for (std::size_t k = 0; k < x.size(); ++k) sum += std::abs(x[k] - y[k]);
+  return sum;
+}
+
 }  // namespace
 
+SinkhornWorkspace::SinkhornWorkspace() : memory_(std::make_unique<Workspace>()) {}
+SinkhornWorkspace::SinkhornWorkspace(SinkhornWorkspace&&) noexcept = default;
+SinkhornWorkspace& SinkhornWorkspace::operator=(SinkhornWorkspace&&) noexcept = default;
+SinkhornWorkspace::~SinkhornWorkspace() = default;
+
+std::size_t SinkhornWorkspace::nbytes() const {
+  const PlanMemory& plan = memory_->plan;
+  const auto bytes = [](const auto&... arrays) { return (std::size_t{0} + ... + arrays.span().size_bytes()); };
+  return bytes(memory_->passes.partials, memory_->passes.scratch, plan.indices, plan.row_indices, plan.values,
+               plan.col_values, plan.stored);
+}
+
 template <class T>
-SinkhornResult sinkhorn(std::span<const double> a, std::span<const double> b, const TransportCost<T>& cost,
-                        const SinkhornOptions& options, const RunOptions& run) {
+SinkhornResult sinkhorn(const SinkhornProblem<T>& given, const SinkhornOptions& options, const RunOptions& run,
+                        SinkhornWorkspace* workspace) {
+  const TransportCost<T>& cost = given.cost;
   require_valid_cost(cost, "sinkhorn");
   const Index n = cost_rows(cost), m = cost_cols(cost);
   require_options(options, n, m);
-  const Marginal rows = marginal_of(a, n, "a"), cols = marginal_of(b, m, "b");
-  constexpr double same = 1e-6;
-  require(std::abs(rows.total - cols.total) <= same * std::max(rows.total, cols.total), "sinkhorn: a sums to ",
-          rows.total, " and b to ", cols.total, "; the sums must be equal");
+  const auto [rho_a, rho_b] = options.reg_marginals;
+  const bool is_soft = rho_a < infinity || rho_b < infinity;
+  const auto [rows, cols] = marginals_of(given.a, given.b, n, m, is_soft);
   const double mass = rows.total, reg = options.reg;
 
   Monitor monitor(run.keep_going);
   monitor.enter_stage(0, 0);
   const Costs costs(cost, rows.kept(), cols.kept());
-  const Problem problem{costs, rows.mass, cols.mass};
-  RowPasses passes(problem, run.n_threads, monitor);
-  const Range range = checked_range(problem, rows, cols, passes);
+  const Problem problem{costs, rows.mass, cols.mass, rho_a, rho_b, std::log(mass)};
+  Workspace own;
+  Workspace& memory = workspace == nullptr ? own : workspace->memory();
+  RowPasses passes(problem, run.n_threads, monitor, memory.passes);
+  const CostRange range = checked_range(problem, rows, cols, passes, "sinkhorn");
   constexpr Index default_maxiter = 1000, sweeps_alone = 10000;
   const bool only_sweeps = options.method == SinkhornMethod::sinkhorn;
-  Journal journal(options, options.maxiter.value_or(only_sweeps ? sweeps_alone : default_maxiter), monitor);
-  SemiDualSolver solver(problem, passes, journal);
+  Journal journal(options.callback, options.maxiter.value_or(only_sweeps ? sweeps_alone : default_maxiter), monitor);
+  SemiDualSolver solver(problem, passes, journal, memory.plan, range.finite || is_soft ? infinity : range.largest);
   Iterate& at = solver.current();
   const bool is_warm = !options.g.empty();
   if (is_warm) {
-    for (std::size_t i = 0; i < at.f.size(); ++i) at.f[i] = options.f[rows.place(i)];
-    for (std::size_t j = 0; j < at.g.size(); ++j) at.g[j] = options.g[cols.place(j)];
+    rows.gather(options.f, at.f);
+    cols.gather(options.g, at.g);
+    for (double& entry : at.g) entry -= reg * std::log(mass);
+    if (is_soft) fit_constant(problem, reg, at.f, at.g);
   }
 
   // A little below tol: the error that counts is that of the plan of f and g after they have been centred.
@@ -226,7 +177,7 @@ SinkhornResult sinkhorn(std::span<const double> a, std::span<const double> b, co
   Outcome outcome = Outcome::reached;
   switch (options.method) {
     case SinkhornMethod::automatic:
-      outcome = solve_by_levels(solver, journal, reg, goal, range.largest - range.smallest, is_warm);
+      outcome = solve_by_levels(solver, journal, reg, goal, range.typical, is_warm);
       break;
     case SinkhornMethod::sns:
       outcome = solve_sns(problem, passes, journal, options, goal, at.f, at.g);
@@ -237,37 +188,38 @@ SinkhornResult sinkhorn(std::span<const double> a, std::span<const double> b, co
       break;
   }
 
+  std::vector<double> row_targets = rows.mass, col_targets(cols.mass.size());
+  if (rho_a < infinity)
+    for (std::size_t i = 0; i < at.f.size(); ++i) row_targets[i] *= std::exp(-at.f[i] / rho_a);
+  problem.col_targets(reg, at.g, col_targets);
+
   // The plan is `mass` times the one that was computed: f + g rises by reg log(mass).
   SinkhornResult result;
-  result.f.assign(static_cast<std::size_t>(n), 0.0);
-  result.g.assign(static_cast<std::size_t>(m), 0.0);
-  for (std::size_t i = 0; i < at.f.size(); ++i) result.f[rows.place(i)] = at.f[i];
-  for (std::size_t j = 0; j < at.g.size(); ++j) result.g[cols.place(j)] = at.g[j];
+  result.f.resize(static_cast<std::size_t>(n));
+  result.g.resize(static_cast<std::size_t>(m));
+  rows.scatter(at.f, result.f);
+  cols.scatter(at.g, result.g);
   if (rows.kept() != nullptr || cols.kept() != nullptr) refill(cost, rows, cols, result.f, result.g);
   for (int round = 0; round < 2; ++round) {  // once more for what rounding left, where f was far from 0
     const double mean = std::accumulate(result.f.begin(), result.f.end(), 0.0) / static_cast<double>(n);
     for (double& entry : result.f) entry -= mean;
     for (double& entry : result.g) entry += mean;
   }
-  for (std::size_t i = 0; i < at.f.size(); ++i) at.f[i] = result.f[rows.place(i)];
-  for (std::size_t j = 0; j < at.g.size(); ++j) at.g[j] = result.g[cols.place(j)];
+  rows.gather(result.f, at.f);
+  cols.gather(result.g, at.g);
 
-  std::vector<double> r(at.f.size());
-  const PlanTotals totals = passes.totals(reg, at.f.data(), at.g.data(), r.data(), at.c.data(), true);
-  double error = 0, duals = 0;  // sum_ij P_ij (f_i + g_j) = <C, P> + reg sum P log P
-  for (std::size_t i = 0; i < r.size(); ++i) {
-    error += std::abs(r[i] - rows.mass[i]);
-    duals += r[i] * at.f[i];
-  }
-  for (std::size_t j = 0; j < at.c.size(); ++j) {
-    error += std::abs(at.c[j] - cols.mass[j]);
-    duals += at.c[j] * at.g[j];
-  }
+  const PlanTotals totals = passes.totals(reg, at.f.data(), at.g.data(), at.r.data(), at.c.data(), true);
+  double error = distance(at.r, row_targets) + distance(at.c, col_targets);
+  if (is_soft) error /= std::max(totals.mass, std::numeric_limits<double>::min());
+  // sum_ij P_ij (f_i + g_j) = <C, P> + reg sum P log P.
+  const double duals = std::inner_product(at.r.begin(), at.r.end(), at.f.begin(), 0.0) +
+                       std::inner_product(at.c.begin(), at.c.end(), at.g.begin(), 0.0);
+  const double penalties = penalty(rho_a, at.r, rows.mass) + penalty(rho_b, at.c, cols.mass);
   const double shift = reg * std::log(mass);
   for (double& entry : result.g) entry += shift;
   result.cost = mass * totals.cost;
-  result.value = mass * (duals + shift * totals.mass);
-  result.marginal_error = mass * error;
+  result.value = mass * (duals + shift * totals.mass + penalties);
+  result.marginal_error = is_soft ? error : mass * error;
   result.iterations = journal.iterations();
   result.newton_iterations = journal.newton_iterations();
   result.passes = passes.passes();
@@ -276,14 +228,16 @@ SinkhornResult sinkhorn(std::span<const double> a, std::span<const double> b, co
     result.status = SinkhornStatus::stopped;
   else if (error <= options.tol)
     result.status = SinkhornStatus::converged;
+  else if (outcome == Outcome::infeasible)
+    result.status = SinkhornStatus::infeasible;
   else
     result.status = outcome == Outcome::over ? SinkhornStatus::maxiter : SinkhornStatus::stagnated;
   return result;
 }
 
-template SinkhornResult sinkhorn(std::span<const double>, std::span<const double>, const TransportCost<float>&,
-                                 const SinkhornOptions&, const RunOptions&);
-template SinkhornResult sinkhorn(std::span<const double>, std::span<const double>, const TransportCost<double>&,
-                                 const SinkhornOptions&, const RunOptions&);
+template SinkhornResult sinkhorn(const SinkhornProblem<float>&, const SinkhornOptions&, const RunOptions&,
+                                 SinkhornWorkspace*);
+template SinkhornResult sinkhorn(const SinkhornProblem<double>&, const SinkhornOptions&, const RunOptions&,
+                                 SinkhornWorkspace*);
 
 }  // namespace nearlinear

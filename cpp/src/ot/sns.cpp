@@ -178,15 +178,19 @@ Outcome solve_sns(const Problem& problem, RowPasses& passes, Journal& journal, c
                   double goal, std::span<double> f, std::span<double> g) {
   const double reg = options.reg;
   const std::size_t n = f.size();
-  std::vector<double> c(g.size());
-  bool goes_on = journal.may_go_on();
-  for (Index sweep = 0; sweep < options.sns_sweeps && goes_on; ++sweep) {
-    passes.make_rows_exact(reg, g.data(), f.data(), c.data());
+  std::vector<double> r(n), c(g.size());
+  const auto error_of = [&] {
+    passes.fit_rows(reg, g, f, r, c);
     double error = 0;
-    for (std::size_t j = 0; j < g.size(); ++j) {
-      error += std::abs(problem.b[j] - c[j]);
+    for (std::size_t j = 0; j < g.size(); ++j) error += std::abs(problem.b[j] - c[j]);
+    return error;
+  };
+  double error = error_of();
+  bool goes_on = journal.may_go_on();
+  for (Index sweep = 0; sweep < options.sns_sweeps && goes_on && error > goal; ++sweep) {
+    for (std::size_t j = 0; j < g.size(); ++j)
       g[j] += reg * (std::log(problem.b[j]) - std::log(std::max(c[j], 1e-300)));
-    }
+    error = error_of();
     goes_on = journal.add({.reg = reg, .marginal_error = error});
   }
 

@@ -1,12 +1,45 @@
-"""Derivatives of the optimal value by points: the chain rule through their distances."""
+"""Derivatives of the optimal value: by masses, and by points with the chain rule through their distances."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nearlinear.ot._plan import TransportPlan
-from nearlinear.ot._problem import Cost
+from nearlinear.ot._problem import Cost, Problem
 
 ENTRIES_OF_BLOCK = 2**20  # of the plan, at a time
+
+
+def mass_gradients(
+    problem: Problem,
+    plan: TransportPlan,
+    f: NDArray[np.float64],
+    g: NDArray[np.float64],
+    *,
+    reg: float,
+    penalties: tuple[float, float],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """
+    Return the derivatives by a and b.
+
+    Of rho KL(p | a) it is rho (1 - p / a), p the plan's marginal. A marginal that holds exactly beside a soft one has
+    its dual variable without the constant that is free otherwise: -rho log(p / a) is that of the soft one.
+    """
+    if penalties == (np.inf, np.inf):
+        return f, g
+    rows, cols = plan @ np.ones(plan.shape[1]), plan.T @ np.ones(plan.shape[0])
+    both = []
+    for masses, marginal, dual, other, other_marginal, other_dual, rho, other_rho in (
+        (problem.a, rows, f, problem.b, cols, g, *penalties),
+        (problem.b, cols, g, problem.a, rows, f, *penalties[::-1]),
+    ):
+        if rho < np.inf:
+            ratio = np.divide(marginal, masses, out=np.ones_like(marginal), where=masses > 0)
+            both.append(rho * (1 - ratio))
+            continue
+        j = int(np.argmax(other_marginal))  # where it is known best
+        constant = other_dual[j] + reg + other_rho * np.log(other_marginal[j] / other[j])
+        both.append(dual + constant)
+    return both[0], both[1]
 
 
 def point_gradients(cost: Cost, plan: TransportPlan) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

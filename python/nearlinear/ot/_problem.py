@@ -1,5 +1,7 @@
 """What a problem of optimal transport is made of, checked."""
 
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,6 +30,14 @@ class Cost(NamedTuple):
         return self.first.dtype
 
 
+class Problem(NamedTuple):
+    """Costs and masses, checked."""
+
+    cost: Cost
+    a: NDArray[np.float64]
+    b: NDArray[np.float64]
+
+
 def check_cost(
     C: ArrayLike | None, x: ArrayLike | None, y: ArrayLike | None, metric: str, dtype: DTypeLike | None
 ) -> Cost:
@@ -41,7 +51,6 @@ def check_cost(
         matrix = matrix if wanted is None else matrix.astype(wanted)
         if 0 in matrix.shape:
             raise ValueError(f"C has shape {matrix.shape}; it must have rows and columns")
-        _check_costs(matrix)
         return Cost(matrix, np.empty((0, 0), matrix.dtype), "")
     if x is None and y is None:
         raise TypeError("C is None, and so are x and y; give a matrix of costs or two clouds of points")
@@ -78,21 +87,39 @@ def _points(name: str, value: ArrayLike, dtype: np.dtype[Any] | None) -> NDArray
     return points if dtype is None else points.astype(dtype, copy=False)
 
 
-def _check_costs(C: NDArray[np.floating]) -> None:
-    """Refuse NaN and -Inf, and rows and columns of nothing but +Inf."""
-    if _inputs.is_finite(C):
+@contextlib.contextmanager
+def bad_entries_named(costs: Mapping[str, Cost]) -> Iterator[None]:
+    """
+    Find the entry that the core complains of, and say where it is, after what names the problem.
+
+    The core looks at all costs anyway; Python does so only where something is wrong.
+    """
+    try:
+        yield
+    except ValueError:
+        for name, cost in costs.items():
+            check_entries(cost, name)
+        raise
+
+
+def check_entries(cost: Cost, name: str = "") -> None:
+    """Refuse NaN and -Inf, and rows and columns of nothing but +Inf, in a matrix of costs."""
+    C = cost.first
+    if cost.metric or _inputs.is_finite(C):
         return
     bad = np.argwhere(np.isnan(C) | np.isneginf(C))
     if len(bad) > 0:
         index = tuple(int(i) for i in bad[0])
         raise ValueError(
-            f"C has the entry {C[index]} at index {index}; all entries must be finite, or +Inf for forbidden pairs"
+            f"{name}C has the entry {C[index]} at index {index}; entries must be finite, or +Inf for forbidden pairs"
         )
     forbidden = np.isposinf(C)
     for axis, what in ((1, "row"), (0, "column")):
         full = np.flatnonzero(forbidden.all(axis=axis))
         if full.size > 0:
-            raise ValueError(f"C forbids all pairs of {what} {full[0]}; every row and column needs a finite entry")
+            raise ValueError(
+                f"{name}C forbids all pairs of {what} {full[0]}; every row and column needs a finite entry"
+            )
 
 
 def check_masses(name: str, value: ArrayLike | None, size: int) -> NDArray[np.float64]:
@@ -116,3 +143,32 @@ def check_positive(name: str, value: float) -> float:
     if number < np.finfo(float).tiny:
         raise ValueError(f"{name} is {number}; it must be positive")
     return number
+
+
+def check_sums(a: NDArray[np.float64], b: NDArray[np.float64], *, equal: bool = True) -> None:
+    """Refuse sums that overflow, or differ by more than 1e-6 where they must be equal."""
+    with np.errstate(over="ignore"):
+        sums = a.sum(), b.sum()
+    for name, total in zip("ab", sums, strict=True):
+        if not np.isfinite(total):
+            raise ValueError(f"the sum of {name} is {total}; it must be finite")
+    if equal and abs(sums[0] - sums[1]) > 1e-6 * max(sums):
+        raise ValueError(
+            f"a sums to {sums[0]} and b to {sums[1]}; the sums must be equal, unless reg_marginals is given"
+        )
+
+
+def check_reg_marginals(value: float | Sequence[float] | None) -> tuple[float, float]:
+    """Return the penalties of both marginals, infinite where they hold exactly."""
+    if value is None:
+        return np.inf, np.inf
+    both = (value, value) if np.ndim(value) == 0 else tuple(value)  # type: ignore[arg-type]
+    if len(both) != 2:
+        raise ValueError(f"reg_marginals has {len(both)} entries; it must be a number or a pair of numbers")
+    numbers = []
+    for entry in both:
+        number = float(entry) if entry == np.inf else _inputs.check_real("reg_marginals", entry)  # type: ignore[arg-type]
+        if not number > 0:
+            raise ValueError(f"reg_marginals is {value}; it must be positive, or inf for a marginal that holds exactly")
+        numbers.append(number)
+    return numbers[0], numbers[1]

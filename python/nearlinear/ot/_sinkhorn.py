@@ -2,199 +2,26 @@
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
-import scipy.sparse
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from nearlinear import _core, _inputs, _progress
-from nearlinear._results import Result, _abbreviated
-from nearlinear.ot._gradients import point_gradients
-from nearlinear.ot._plan import TransportPlan
-from nearlinear.ot._problem import Cost, check_cost, check_masses, check_positive
+from nearlinear.ot._problem import (
+    Problem,
+    bad_entries_named,
+    check_cost,
+    check_entries,
+    check_masses,
+    check_positive,
+    check_reg_marginals,
+    check_sums,
+)
+from nearlinear.ot._result import PlanForm, SinkhornIteration, SinkhornResult, SinkhornWarning, make_result
 
 METHODS = ("auto", "sns", "sinkhorn")
 PLANS = ("dense", "csr", None)
-MESSAGES = (
-    "converged",
-    "the largest number of iterations is reached",
-    "stopped by the callback",
-    "no step makes progress: the precision is reached, or no plan has these marginals",
-)
-
-
-class SinkhornWarning(UserWarning):
-    """`sinkhorn` has not reached its tolerance."""
-
-
-class SinkhornIteration(NamedTuple):
-    """
-    What the callback of `sinkhorn` gets, and what its history is made of.
-
-    Attributes
-    ----------
-    nit : int
-        Iterations so far.
-    reg : float
-        The regularisation that this one was made at.
-    marginal_error : float
-        There, relative to the sum of the masses.
-    newton : bool
-        Whether it was a Newton step, else a sweep of Sinkhorn's algorithm.
-    cg_iterations : int
-        Iterations of conjugate gradients in the Newton step, 0 where its system was factored.
-    nnz : int
-        Entries of the plan in the Newton step's Hessian.
-    """
-
-    nit: int
-    reg: float
-    marginal_error: float
-    newton: bool
-    cg_iterations: int
-    nnz: int
-
-
-class SinkhornGradient(NamedTuple):
-    """
-    Derivatives of the optimal value; `SinkhornResult.grad` says by what. What does not apply is None.
-
-    Attributes
-    ----------
-    da, db : ndarray, shape (n,) and (m,)
-        By the masses: f and g, f less its mean. Masses must keep their sum, so that constants do not count.
-    dC : TransportPlan or None
-        By the costs: the plan.
-    dx, dy : ndarray or None, shape (n, d) and (m, d)
-        By the points.
-    """
-
-    da: NDArray[np.float64]
-    db: NDArray[np.float64]
-    dC: TransportPlan | None  # noqa: N815
-    dx: NDArray[np.float64] | None
-    dy: NDArray[np.float64] | None
-
-
-@dataclass(frozen=True, repr=False, eq=False)
-class SinkhornResult(Result):
-    r"""
-    What `sinkhorn` returns.
-
-    Attributes
-    ----------
-    success : bool
-        Whether the marginal error is at most `tol` times the sum of the masses.
-    status : int
-        0: converged; 1: `maxiter` iterations were not enough; 2: the callback stopped it; 3: no step makes progress,
-        because the precision is reached or no plan has these marginals.
-    message : str
-        The status in words.
-    nit : int
-        Sweeps and Newton steps.
-    f, g : ndarray of float64, shape (n,) and (m,)
-        Dual variables; the mean of f is 0.
-    value : float
-        :math:`\langle C, P \rangle + \mathrm{reg} \sum P_{ij} \log P_{ij}`.
-    cost : float
-        :math:`\langle C, P \rangle`.
-    marginal_error : float
-        :math:`\|P 1 - a\|_1 + \|P^T 1 - b\|_1`.
-    n_newton : int
-        Newton steps.
-    n_passes : int
-        Passes over all pairs with an exponential for each.
-    reg : float
-        The regularisation.
-    operator : TransportPlan
-        The plan as a linear operator, which stores no matrix: ``result.operator @ v``.
-    history : list of SinkhornIteration
-        What each iteration was and reached.
-    plan : ndarray or csr_array, shape (n, m)
-        Computed when it is first asked for, in the form that `sinkhorn` was told.
-    """
-
-    f: NDArray[np.float64]
-    g: NDArray[np.float64]
-    value: float
-    cost: float
-    marginal_error: float
-    n_newton: int
-    n_passes: int
-    reg: float
-    operator: TransportPlan
-    history: list[SinkhornIteration]
-    _cost: Cost
-    _form: str | None
-
-    @cached_property
-    def plan(self) -> Any:
-        """The plan, dense or sparse as `sinkhorn` was told."""
-        if self._form is None:
-            raise ValueError("plan is None: ask sinkhorn for plan='dense' or 'csr', or use to_csr() or operator")
-        return self.operator.toarray() if self._form == "dense" else self.to_csr()
-
-    def to_csr(
-        self, *, mass: float | None = None, tol: float | None = None, top_k: int | None = None
-    ) -> scipy.sparse.csr_array:
-        """Return the plan's large entries as a sparse array; see `TransportPlan.to_csr`."""
-        return self.operator.to_csr(mass=mass, tol=tol, top_k=top_k)
-
-    def grad(self) -> SinkhornGradient:
-        r"""
-        Return the derivatives of the optimal value.
-
-        By the envelope theorem, :math:`\partial / \partial a = f`, :math:`\partial / \partial b = g` along changes
-        that keep the sum of all masses, and :math:`\partial / \partial C = P`; for points, the chain rule. The cost of
-        `dx` and `dy` is some d passes, without a matrix of all pairs.
-
-        Returns
-        -------
-        gradient : SinkhornGradient
-            With `dC` where a matrix of costs was given, else with `dx` and `dy`.
-        """
-        if not self._cost.metric:
-            return SinkhornGradient(self.f, self.g, self.operator, None, None)
-        dx, dy = point_gradients(self._cost, self.operator)
-        return SinkhornGradient(self.f, self.g, None, dx, dy)
-
-    def transform(self, x_new: ArrayLike | None = None) -> NDArray[np.float64]:
-        r"""
-        Map points of the first cloud to where their mass goes: the barycentric map.
-
-        Parameters
-        ----------
-        x_new : array_like, shape (k, d), optional
-            Points anywhere; by default x, for which this is :math:`\sum_j P_{ij} y_j / \sum_j P_{ij}`. Others are
-            mapped by the same formula with the weights :math:`\exp((g_j - c(x_{new}, y_j)) / \mathrm{reg})`.
-
-        Returns
-        -------
-        points : ndarray, shape (k, d)
-
-        Raises
-        ------
-        ValueError
-            If costs were given as a matrix, or `x_new` has another number of columns.
-        """
-        if not self._cost.metric:
-            raise ValueError("transform needs points: sinkhorn was given C; compute operator @ y / a instead")
-        points = self._cost.first if x_new is None else _inputs.check_array("x_new", x_new, ndim=2)
-        if points.shape[1] != self._cost.y.shape[1]:
-            raise ValueError(f"x_new has shape {points.shape}; it must have {self._cost.y.shape[1]} columns")
-        return self.operator.barycentres(points)
-
-    def _names(self) -> list[str]:
-        return [name for name in super()._names() if not name.startswith("_")] + ["plan"]
-
-    def __repr__(self) -> str:
-        """Leave out what is long or takes time to compute."""
-        shown = [name for name in self._names() if name not in ("history", "operator", "plan")]
-        width = max(map(len, shown))
-        return "\n".join(f"{name:>{width}}: {_abbreviated(getattr(self, name), width + 2)}" for name in shown)
 
 
 def sinkhorn(
@@ -210,7 +37,8 @@ def sinkhorn(
     tol: float = 1e-9,
     maxiter: int | None = None,
     warmstart: SinkhornResult | tuple[ArrayLike, ArrayLike] | None = None,
-    plan: Literal["dense", "csr"] | None = "dense",
+    plan: PlanForm = "dense",
+    reg_marginals: float | tuple[float, float] | None = None,
     dtype: DTypeLike | None = None,
     sns_sweeps: int = 20,
     sns_density: float | None = None,
@@ -231,8 +59,8 @@ def sinkhorn(
     Parameters
     ----------
     a, b : array_like or None, shape (n,) and (m,)
-        Masses, not negative, of the same sum up to 1e-6 of it; `b` is scaled to the sum of `a`. None: 1/n each, 1/m
-        each. What has no mass takes no part: rows and columns of zeros in the plan.
+        Masses, not negative, of the same sum up to 1e-6 of it unless marginals are soft; `b` is scaled to the sum of
+        `a`. None: 1/n each, 1/m each. What has no mass takes no part: rows and columns of zeros in the plan.
     C : array_like, shape (n, m), optional
         Costs of any sign. +Inf forbids a pair, but no row or column may have nothing else.
     x, y : array_like, shape (n, d) and (m, d), optional
@@ -252,8 +80,12 @@ def sinkhorn(
     warmstart : SinkhornResult or (f, g), optional
         Dual variables to start from.
     plan : {"dense", "csr", None}
-        What ``result.plan`` is: an array, a sparse array without entries below 1e-12 of their row, or an error. It is
-        computed when it is first looked at.
+        What ``result.plan`` is: an array, a sparse array without entries below 1e-12 of their row, or a
+        `TransportPlan`, with which ``result.plan @ v`` stores no matrix. It is computed when it is first looked at.
+    reg_marginals : float or (float, float), optional
+        Penalties :math:`\rho_a, \rho_b` of soft marginals, one for both or one each; inf for one that holds exactly.
+        Then :math:`\rho_a \mathrm{KL}(P 1 | a) + \rho_b \mathrm{KL}(P^T 1 | b)` is minimised in addition, with
+        :math:`\mathrm{KL}(p | q) = \sum p \log (p / q) - p + q`, and masses may have different sums. Not for "sns".
     dtype : float32 or float64, optional
         Of the costs and of the plan; by default that of `C`, or of the points. Dual variables, and all that is
         computed, are float64 in any case.
@@ -281,8 +113,8 @@ def sinkhorn(
     Raises
     ------
     ValueError
-        If shapes do not match, a mass is negative, sums differ, an option is out of its range, or an entry is not
-        finite where it must be.
+        If shapes do not match, a mass is negative, sums differ that must not, an option is out of its range, or an
+        entry is not finite where it must be.
     TypeError
         If an input is complex, masked, or not numeric.
 
@@ -295,6 +127,10 @@ def sinkhorn(
     range of the costs, the plan is full, and sweeps and conjugate gradients work on a stored matrix of floats. Cost: 20
     to 60 passes of n m exponentials, as a rule; results are the same bits for every number of threads.
 
+    Soft marginals are those of unbalanced transport [4]_: :math:`P 1 = a e^{-u / \rho_a}` with u = f up to a constant,
+    and the same methods find them. Where others regularise by :math:`\sum P (\log P - 1)`, their solution is that of
+    `C` - `reg` here; by :math:`\mathrm{KL}(P | a b^T)`, that of `C` - `reg` - `reg` :math:`\log(a b^T)`.
+
     Where `reg` is below some 1e-4 of the range of the costs, the exact problem, a linear program, is often solved
     faster than this one.
 
@@ -304,6 +140,8 @@ def sinkhorn(
        Sinkhorn algorithm with sparse Newton iterations", ICLR 2024.
     .. [2] Z. Tang and Y. Qiu, "Safe and sparse Newton method for entropic-regularized optimal transport", NeurIPS 2024.
     .. [3] M. Cuturi, "Sinkhorn distances: lightspeed computation of optimal transport", NeurIPS 2013.
+    .. [4] L. Chizat, G. Peyre, B. Schmitzer and F.-X. Vialard, "Scaling algorithms for unbalanced optimal transport
+       problems", Mathematics of Computation 87, 2018.
 
     Examples
     --------
@@ -322,21 +160,71 @@ def sinkhorn(
     >>> nl.ot.sinkhorn(None, None, x=x, y=y, reg=0.01).transform().round(2)
     array([[10.33],
            [11.67]])
+
+    With soft marginals, mass that is too far away is not moved:
+
+    >>> soft = nl.ot.sinkhorn([1, 1], [1, 1], [[0, 90], [90, 40]], reg=0.1, reg_marginals=1.0)
+    >>> soft.plan.sum().round(2)
+    0.95
     """
+    result = find_plan(
+        a,
+        b,
+        C,
+        x=x,
+        y=y,
+        metric=metric,
+        reg=reg,
+        method=method,
+        tol=tol,
+        maxiter=maxiter,
+        warmstart=warmstart,
+        plan=plan,
+        reg_marginals=reg_marginals,
+        dtype=dtype,
+        sns_sweeps=sns_sweeps,
+        sns_density=sns_density,
+        n_threads=n_threads,
+        callback=callback,
+        verbose=verbose,
+    )
+    warn_unless_converged("sinkhorn", result, stacklevel=3)
+    return result
+
+
+def find_plan(
+    a: ArrayLike | None,
+    b: ArrayLike | None,
+    C: ArrayLike | None = None,
+    *,
+    x: ArrayLike | None = None,
+    y: ArrayLike | None = None,
+    metric: str = "sqeuclidean",
+    reg: float,
+    method: str = "auto",
+    tol: float = 1e-9,
+    maxiter: int | None = None,
+    warmstart: SinkhornResult | tuple[ArrayLike, ArrayLike] | None = None,
+    plan: PlanForm = "dense",
+    reg_marginals: float | tuple[float, float] | None = None,
+    dtype: DTypeLike | None = None,
+    sns_sweeps: int = 20,
+    sns_density: float | None = None,
+    n_threads: int | None = None,
+    callback: Callable[[SinkhornIteration], object] | None = None,
+    verbose: _progress.Verbose = False,
+) -> SinkhornResult:
+    """Return what `sinkhorn` does, without a warning."""
     costs = check_cost(C, x, y, metric, dtype)
     n, m = costs.shape
-    masses = check_masses("a", a, n), check_masses("b", b, m)
-    _check_sums(*masses)
+    problem = Problem(costs, check_masses("a", a, n), check_masses("b", b, m))
+    penalties = check_reg_marginals(reg_marginals)
+    check_sums(problem.a, problem.b, equal=penalties == (np.inf, np.inf))
+    if not (problem.a.all() and problem.b.all()):
+        check_entries(costs)  # the core looks at what has mass
     number = check_positive("reg", reg)
-    tolerance = check_positive("tol", tol)
-    _inputs.check_choice("method", method, METHODS)
-    if plan not in PLANS:
-        raise ValueError(f"plan is {plan!r}; it must be 'dense', 'csr' or None")
-    most = None if maxiter is None else _inputs.check_int("maxiter", maxiter, minimum=0)
-    sweeps = _inputs.check_int("sns_sweeps", sns_sweeps, minimum=0)
-    density = 0.0 if sns_density is None else check_positive("sns_density", sns_density)
-    if density > 1:
-        raise ValueError(f"sns_density is {density}; it must be at most 1")
+    options = check_options(method, tol, maxiter, penalties, sns_sweeps=sns_sweeps, sns_density=sns_density)
+    check_form(plan)
     threads = _inputs.check_n_threads(n_threads)
     ask = _inputs.check_callback(callback)
     f, g = _start(warmstart, n, m)
@@ -344,9 +232,11 @@ def sinkhorn(
     def each_iteration(iteration: tuple[Any, ...]) -> object:
         return ask is not None and ask(SinkhornIteration(*iteration))
 
-    with _progress.watch("sinkhorn", None, verbose) as keep_going:
-        status, value, cost, error, nit, n_newton, n_passes, history = _core.sinkhorn(
-            *masses,
+    solve: Any = _core.sinkhorn  # of the type of the costs
+    with bad_entries_named({"": costs}), _progress.watch("sinkhorn", None, verbose) as keep_going:
+        found = solve(
+            problem.a,
+            problem.b,
             costs.first,
             costs.y,
             costs.metric,
@@ -354,46 +244,50 @@ def sinkhorn(
             g,
             warmstart is not None,
             number,
-            method,
-            tolerance,
-            most,
-            sweeps,
-            density,
+            *options,
             n_threads=threads,
             callback=keep_going,
             each_iteration=None if ask is None else each_iteration,
         )
-    if status != 0:
-        warnings.warn(f"sinkhorn: {MESSAGES[status]}; the marginal error is {error:.3g}", SinkhornWarning, stacklevel=2)
-    return SinkhornResult(
-        success=status == 0,
-        status=status,
-        message=MESSAGES[status],
-        nit=nit,
-        f=f,
-        g=g,
-        value=value,
-        cost=cost,
-        marginal_error=error,
-        n_newton=n_newton,
-        n_passes=n_passes,
-        reg=number,
-        operator=TransportPlan(costs, f=f, g=g, reg=number, a=masses[0], b=masses[1], n_threads=threads),
-        history=[SinkhornIteration(*iteration) for iteration in history],
-        _cost=costs,
-        _form=plan,
-    )
+    return make_result(found, f, g, problem, reg=number, reg_marginals=penalties, plan=plan, n_threads=threads)
 
 
-def _check_sums(a: NDArray[np.float64], b: NDArray[np.float64]) -> None:
-    """Refuse sums that differ by more than 1e-6, or overflow."""
-    with np.errstate(over="ignore"):
-        sums = a.sum(), b.sum()
-    for name, total in zip("ab", sums, strict=True):
-        if not np.isfinite(total):
-            raise ValueError(f"the sum of {name} is {total}; it must be finite")
-    if abs(sums[0] - sums[1]) > 1e-6 * max(sums):
-        raise ValueError(f"a sums to {sums[0]} and b to {sums[1]}; the sums must be equal")
+def check_options(
+    method: str,
+    tol: float,
+    maxiter: int | None,
+    penalties: tuple[float, float],
+    *,
+    sns_sweeps: int = 20,
+    sns_density: float | None = None,
+) -> tuple[Any, ...]:
+    """Return the options in the order of the core, after `reg`."""
+    tolerance = check_positive("tol", tol)
+    _inputs.check_choice("method", method, METHODS)
+    if method == "sns" and penalties != (np.inf, np.inf):
+        raise ValueError("reg_marginals is given and method is 'sns', which is for marginals that hold exactly")
+    most = None if maxiter is None else _inputs.check_int("maxiter", maxiter, minimum=0)
+    sweeps = _inputs.check_int("sns_sweeps", sns_sweeps, minimum=0)
+    density = 0.0 if sns_density is None else check_positive("sns_density", sns_density)
+    if density > 1:
+        raise ValueError(f"sns_density is {density}; it must be at most 1")
+    return method, tolerance, most, penalties, sweeps, density
+
+
+def check_form(plan: object) -> None:
+    """Refuse what is no form of a plan."""
+    if plan not in PLANS:
+        raise ValueError(f"plan is {plan!r}; it must be 'dense', 'csr' or None")
+
+
+def warn_unless_converged(function: str, result: Any, stacklevel: int) -> None:
+    """Say why the tolerance is not reached."""
+    if not result.success:
+        warnings.warn(
+            f"{function}: {result.message}; the marginal error is {result.marginal_error:.3g}",
+            SinkhornWarning,
+            stacklevel=stacklevel,
+        )
 
 
 def _start(

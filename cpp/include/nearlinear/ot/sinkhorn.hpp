@@ -1,7 +1,10 @@
 /// Entropic optimal transport.
 #pragma once
 
+#include <array>
 #include <functional>
+#include <limits>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -16,10 +19,19 @@ enum class SinkhornMethod {
 };
 
 enum class SinkhornStatus {
-  converged,  ///< |P 1 - a|_1 + |P^T 1 - b|_1 <= tol * sum(a)
-  maxiter,    ///< the iterations are used up
-  stopped,    ///< the callback stopped it
-  stagnated,  ///< no step makes progress: the precision of double is reached, or no plan has these marginals
+  converged,   ///< |P 1 - a|_1 + |P^T 1 - b|_1 <= tol * sum(a)
+  maxiter,     ///< the iterations are used up
+  stopped,     ///< the callback stopped it
+  stagnated,   ///< no step makes progress: the precision of double is reached
+  infeasible,  ///< the pairs that C allows admit no plan with these marginals
+};
+
+/// What is to be transported where.
+template <class T>  // float, double
+struct SinkhornProblem {
+  std::span<const double> a = {};  ///< n masses; empty: 1/n each
+  std::span<const double> b = {};  ///< m masses; empty: 1/m each
+  TransportCost<T> cost;
 };
 
 /// After an iteration.
@@ -35,7 +47,10 @@ struct SinkhornIteration {
 struct SinkhornOptions {
   double reg = 0;  ///< > 0, absolute
   SinkhornMethod method = SinkhornMethod::automatic;
-  double tol = 1e-9;                  ///< of the marginal error, relative to sum(a)
+  double tol = 1e-9;  ///< of the marginal error, relative to sum(a)
+  /// Penalties rho_a and rho_b of marginals that may differ from a and b; infinite: that one holds exactly.
+  std::array<double, 2> reg_marginals = {std::numeric_limits<double>::infinity(),
+                                         std::numeric_limits<double>::infinity()};
   std::optional<Index> maxiter = {};  ///< sweeps and Newton steps in all; unset: 1000, and 10000 for `sinkhorn`
   /// Dual variables to start from, n and m of them, or none. Where they are close to the solution, regularisation does
   /// not come down to `reg`, but begins there.
@@ -52,13 +67,32 @@ struct SinkhornResult {
   SinkhornStatus status = SinkhornStatus::maxiter;
   std::vector<double> f;      ///< n, mean 0
   std::vector<double> g;      ///< m
-  double value = 0;           ///< <C, P> + reg * sum P log P
+  double value = 0;           ///< <C, P> + reg * sum P log P, and the penalties
   double cost = 0;            ///< <C, P>
-  double marginal_error = 0;  ///< |P 1 - a|_1 + |P^T 1 - b|_1 of the plan of the returned f and g
+  double marginal_error = 0;  ///< |P 1 - a|_1 + |P^T 1 - b|_1 of the plan of the returned f and g, see sinkhorn()
   Index iterations = 0;
   Index newton_iterations = 0;
   Index passes = 0;  ///< over all pairs, with an exponential for each
   std::vector<SinkhornIteration> history;
+};
+
+namespace ot {
+struct Workspace;
+}
+
+/// Memory that repeated solves share: it grows to what the largest of them needs. One call at a time may use it.
+class SinkhornWorkspace {
+ public:
+  SinkhornWorkspace();
+  SinkhornWorkspace(SinkhornWorkspace&&) noexcept;
+  SinkhornWorkspace& operator=(SinkhornWorkspace&&) noexcept;
+  ~SinkhornWorkspace();
+
+  [[nodiscard]] std::size_t nbytes() const;
+  [[nodiscard]] ot::Workspace& memory() const { return *memory_; }  ///< for the library
+
+ private:
+  std::unique_ptr<ot::Workspace> memory_;
 };
 
 /// Entropic optimal transport,
@@ -81,8 +115,13 @@ struct SinkhornResult {
 /// - a and b, n and m masses that are not negative, have the same sum, up to 1e-6 of it, which scales the plan; empty
 ///   means 1/n and 1/m. A mass of zero takes no part: its row or column of the plan is zero, and its dual variable is
 ///   min_j C_ij - g_j over the columns with mass, or the same for columns.
-/// - +Inf in C forbids a pair; no row or column may have nothing else. If the others admit no plan, nothing
-///   converges.
+/// - +Inf in C forbids a pair; no row or column may have nothing else. If the others admit no plan, the status says so,
+///   as soon as the semi-dual is above the largest cost.
+/// - Soft marginals: with finite `reg_marginals`, rho_a KL(P 1 | a) + rho_b KL(P^T 1 | b) is minimised in addition,
+/// where
+///   KL(p | q) = sum p log(p / q) - p + q, and masses may have different sums. Then P 1 = a exp(-u / rho_a), with u = f
+///   up to a constant, and the marginal error is the distance from it, and from the same for b, over the plan's mass.
+///   Not for `sns`.
 /// - Float costs are converted where they are read: the dual variables, and all that is computed, are double.
 /// - Cost: an exponential for each pair and pass, some 20 to 60 passes in all; plus the Newton steps' linear algebra.
 ///   Memory: O(n + m) and the Hessian's, up to 512 MiB of it. Where masses are zero, the rest of C is copied.
@@ -93,13 +132,22 @@ struct SinkhornResult {
 /// Newton's method, sparse: X. Tang, M. Shavlovsky, H. Rahmanian, E. Tardini, K. K. Thekumparampil, T. Xiao and
 /// L. Ying, "Accelerating Sinkhorn algorithm with sparse Newton iterations", ICLR 2024. A Hessian that stays
 /// semidefinite: Z. Tang and Y. Qiu, "Safe and sparse Newton method for entropic-regularized optimal transport",
-/// NeurIPS 2024. Sinkhorn's algorithm: M. Cuturi, "Sinkhorn distances", NeurIPS 2013.
+/// NeurIPS 2024. Sinkhorn's algorithm: M. Cuturi, "Sinkhorn distances", NeurIPS 2013. Soft marginals: L. Chizat,
+/// G. Peyre, B. Schmitzer and F.-X. Vialard, "Scaling algorithms for unbalanced optimal transport problems",
+/// Mathematics of Computation 87, 2018.
+///
 ///
 ///     const std::vector<double> cost{0, 1, 1, 0};
-///     const auto result = nearlinear::sinkhorn<double>(
-///         {}, {}, nearlinear::MatrixView<const double>(cost.data(), 2, 2), {.reg = 0.1});   // result.cost = 4.54e-5
+///     const nearlinear::SinkhornProblem<double> problem{.cost = nearlinear::MatrixView<const double>(cost.data(), 2,
+///     2)}; const auto result = nearlinear::sinkhorn(problem, {.reg = 0.1});   // result.cost = 4.54e-5
 template <class T>  // float, double
-SinkhornResult sinkhorn(std::span<const double> a, std::span<const double> b, const TransportCost<T>& cost,
-                        const SinkhornOptions& options, const RunOptions& run = {});
+SinkhornResult sinkhorn(const SinkhornProblem<T>& problem, const SinkhornOptions& options, const RunOptions& run = {},
+                        SinkhornWorkspace* workspace = nullptr);
+
+/// Many problems with the same options: each on one thread, several at a time, where there are more problems than
+/// threads; results as of sinkhorn(), to the last bit. Neither a start nor a callback may be given.
+template <class T>  // float, double
+std::vector<SinkhornResult> sinkhorn_batch(std::span<const SinkhornProblem<T>> problems, const SinkhornOptions& options,
+                                           const RunOptions& run = {});
 
 }  // namespace nearlinear
