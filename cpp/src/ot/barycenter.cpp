@@ -294,10 +294,15 @@ BarycenterResult barycenter(MatrixView<const double> A, const TransportCost<T>& 
   const double reg = options.reg, goal = 0.9 * options.tol;
   Journal journal(options.callback, options.maxiter, monitor);
   BarycenterSolver solver(parts, m, journal);
+  const auto set_coarse = [&parts](bool is_coarse) {
+    for (Part& part : parts) part.passes.set_coarse(is_coarse);
+  };
+  set_coarse(level_goal > goal);
   for (double level = first_level * scale; level > reg && journal.may_go_on(); level *= factor) {
     solver.evaluate(level);
     solver.solve(level, std::max(goal, level_goal), std::min(journal.left(), most_iterations_of_level));
   }
+  set_coarse(false);
   solver.evaluate(reg);
   const bool made_progress = solver.solve(reg, goal, journal.left());
 

@@ -54,7 +54,7 @@ class Samples {
   }
 
  private:
-  static constexpr Index most = 1 << 16, most_of_row = 64;
+  static constexpr Index most = 1 << 14, most_of_row = 16;
 
   Index cols_;
   Index of_row_;

@@ -111,6 +111,71 @@ double exponentials(const T* cost, const double* g, Index size, double f, double
   return sum_of(sum[0] + sum[1]);
 }
 
+using Pair = float __attribute__((vector_size(8 * width)));  // two registers of doubles as floats
+using PairBits = std::int32_t __attribute__((vector_size(8 * width)));
+
+[[gnu::always_inline]] inline void narrow(const Doubles& low, const Doubles& high, Pair& to) {
+#if defined(__AVX512F__) && defined(__AVX512DQ__)
+  __m512d parts[2];
+  std::memcpy(&parts[0], &low, sizeof low);
+  std::memcpy(&parts[1], &high, sizeof high);
+  const __m512 joined =
+      _mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps(parts[0])), _mm512_cvtpd_ps(parts[1]), 1);
+  std::memcpy(&to, &joined, sizeof to);
+#else
+  const Floats halves[2] = {__builtin_convertvector(low, Floats), __builtin_convertvector(high, Floats)};
+  std::memcpy(&to, halves, sizeof to);
+#endif
+}
+
+/// The same exponential in float, with an argument that is rounded to float: 2^-24 |x| relative to the result.
+[[gnu::always_inline]] inline void exponential(Pair& x) {
+  using Single = nearlinear::linalg::ExponentialConstants<float>;
+  constexpr float shift = 0x1.8p23F, smallest = -87;
+  const Pair capped = x > Single::exp_is_infinite ? Single::exp_is_infinite + Pair{} : x;
+  const Pair shifted = capped * Single::log2_e + shift;
+  const Pair n = shifted - shift;
+  const Pair r = (capped - n * Single::ln2_high) - n * Single::ln2_low;
+  constexpr auto& terms = Single::exp_terms;
+  Pair p = terms.back() + Pair{};
+#pragma GCC unroll 8
+  for (std::size_t k = terms.size() - 1; k-- > 0;) p = p * r + terms[k];
+  p = (p * (r * r) + r) + 1;
+  const PairBits power = (reinterpret_cast<PairBits>(shifted) + (127 - std::bit_cast<std::int32_t>(shift))) << 23;
+  const Pair result = p * reinterpret_cast<Pair>(power);
+  x = x < smallest ? Pair{} : result;
+}
+
+template <class T>
+double coarse_exponentials(const T* cost, const double* g, Index size, double f, double inverse_reg,
+                           double* t) noexcept {
+  Doubles sums[2] = {};
+  Index j = 0;
+  for (; j + 2 * width <= size; j += 2 * width) {
+    Doubles parts[2];
+#pragma GCC unroll 2
+    for (Index half = 0; half < 2; ++half) {
+      Doubles costs;
+      load(g + j + half * width, parts[half]);
+      load(cost + j + half * width, costs);
+      parts[half] = ((parts[half] + f) - costs) * inverse_reg;
+    }
+    Pair x;
+    narrow(parts[0], parts[1], x);
+    exponential(x);
+    float entries[2 * width];
+    std::memcpy(entries, &x, sizeof x);
+#pragma GCC unroll 2
+    for (Index half = 0; half < 2; ++half) {
+      Doubles part;
+      load(entries + half * width, part);
+      store(part, t + j + half * width);
+      sums[half] += part;
+    }
+  }
+  return sum_of(sums[0] + sums[1]) + exponentials(cost + j, g + j, size - j, f, inverse_reg, t + j);
+}
+
 void exponentials_of(double* t, Index size, double factor) noexcept {
   Doubles x;
   Index j = 0;
@@ -358,6 +423,7 @@ double sparse_dot(const double* values, const std::int32_t* columns, Index count
 
 template <class T>
 constexpr RowKernelsFor<T> kernels_of = {.exponentials = exponentials<T>,
+                                         .coarse_exponentials = coarse_exponentials<T>,
                                          .largest_slack = largest_slack<T>,
                                          .total_cost = total_cost<T>,
                                          .count = count<T>,

@@ -23,6 +23,10 @@ struct RowKernelsFor {
   /// t_j <- exp((f + g_j - cost_j) / reg), of some 1 ulp, 0 where it is below 1e-307; returns their sum.
   double (*exponentials)(const T* cost, const double* g, Index size, double f, double inverse_reg, double* t) noexcept;
 
+  /// The same in float: of some 1e-7 (1 + |argument|), 0 below 1e-37, infinite above 1e38.
+  double (*coarse_exponentials)(const T* cost, const double* g, Index size, double f, double inverse_reg,
+                                double* t) noexcept;
+
   /// The largest g_j - cost_j.
   double (*largest_slack)(const T* cost, const double* g, Index size) noexcept;
 

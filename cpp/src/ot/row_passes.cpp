@@ -99,24 +99,27 @@ void RowPasses::for_rows(double nanoseconds, const std::function<void(Index i, c
   sum_rows(nanoseconds, nullptr, [&body](Index i, const RowScratch& scratch, double*) { body(i, scratch); });
 }
 
-double RowPasses::plan_row(Index i, double reg, double f, const double* g, const RowScratch& scratch) const {
+double RowPasses::plan_row(Index i, double reg, double f, const double* g, const RowScratch& scratch,
+                           bool is_coarse) const {
   double sum = 0;
   problem_.costs.for_tiles(i, scratch.tile, [&]<class T>(const T* cost, Index first, Index count) {
-    sum += row_kernels<T>().exponentials(cost, g + first, count, f, 1 / reg, scratch.t + first);
+    const auto& rows = row_kernels<T>();
+    const auto exponentials = is_coarse ? rows.coarse_exponentials : rows.exponentials;
+    sum += exponentials(cost, g + first, count, f, 1 / reg, scratch.t + first);
   });
   return sum;
 }
 
 double RowPasses::fit_rows(double reg, std::span<const double> g, std::span<double> f, std::span<double> r,
                            std::span<double> c, float* stored) {
-  constexpr double smallest_sum = 1e-280, largest_sum = 1e280;
+  const double smallest_sum = is_coarse_ ? 1e-30 : 1e-280, largest_sum = is_coarse_ ? 1e30 : 1e280;
   const Index m = problem_.cols();
   const double rho = problem_.rho_a;
   const bool is_soft = rho < std::numeric_limits<double>::infinity();
   ++passes_;
   sum_rows(problem_.costs.nanoseconds_per_pair(), c.data(), [&](Index row, const RowScratch& scratch, double* sums) {
     const auto i = static_cast<std::size_t>(row);
-    double sum = plan_row(row, reg, f[i], g.data(), scratch);
+    double sum = plan_row(row, reg, f[i], g.data(), scratch, is_coarse_);
     if (!(sum > smallest_sum && sum < largest_sum)) {
       // f_i is too far from where it should be: begin where the largest exponential is 1.
       double largest = -std::numeric_limits<double>::infinity();
@@ -124,7 +127,7 @@ double RowPasses::fit_rows(double reg, std::span<const double> g, std::span<doub
         largest = std::max(largest, row_kernels<T>().largest_slack(cost, g.data() + first, count));
       });
       f[i] = -largest;
-      sum = plan_row(row, reg, f[i], g.data(), scratch);
+      sum = plan_row(row, reg, f[i], g.data(), scratch, is_coarse_);
     }
     f[i] += reg * std::log(problem_.a[i] / sum);  // of exact rows
     r[i] = problem_.a[i];

@@ -69,6 +69,9 @@ class RowPasses {
   /// q <- P^T (w * (P x)), entry by entry of w.
   void normal_product(double reg, const double* f, const double* g, const double* x, const double* w, double* q);
 
+  /// Whether fit_rows() takes exponentials in float, for points that are only on the way.
+  void set_coarse(bool is_coarse) { is_coarse_ = is_coarse; }
+
   /// body(i, scratch, sums) for all rows i, where `sums` are m numbers of the group's, and total <- their sum over
   /// groups. `nanoseconds` is the time of one pair.
   void sum_rows(double nanoseconds, double* total,
@@ -82,7 +85,8 @@ class RowPasses {
                   const std::function<void(Index begin, Index end, double* sums)>& body);
 
   /// t <- row i of the plan; returns its sum.
-  double plan_row(Index i, double reg, double f, const double* g, const RowScratch& scratch) const;
+  double plan_row(Index i, double reg, double f, const double* g, const RowScratch& scratch,
+                  bool is_coarse = false) const;
 
   [[nodiscard]] Index passes() const { return passes_; }
   [[nodiscard]] int threads(double nanoseconds) const;
@@ -101,6 +105,7 @@ class RowPasses {
   int workers_;  // that there is scratch memory for
   Array<double> row_values_;
   Index passes_ = 0;
+  bool is_coarse_ = false;
 };
 
 }  // namespace nearlinear::ot

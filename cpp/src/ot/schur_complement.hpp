@@ -52,6 +52,7 @@ class SchurComplement {
   [[nodiscard]] std::span<const double> jacobi() const { return jacobi_.span(); }
 
   [[nodiscard]] Index nnz() const { return nnz_; }
+  [[nodiscard]] bool is_kept() const { return is_kept_; }
   [[nodiscard]] bool is_stored() const { return form_ == Form::stored; }
 
   /// From now on, plans are double, however full.

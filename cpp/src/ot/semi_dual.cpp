@@ -76,16 +76,15 @@ void SemiDualSolver::take_sweep(double reg, double goal) {
 }
 
 /// A dual value above that of every plan, <C, P> + reg sum P log P <= the largest cost, proves that there is none.
-bool SemiDualSolver::is_infeasible() const {
-  constexpr double rounding = 1e-9;
-  return current_.value > largest_cost_ + rounding * std::abs(largest_cost_);
+bool SemiDualSolver::is_infeasible(double reg) const {
+  return current_.value > largest_cost_ + 1e-9 * std::abs(largest_cost_) + 1e-5 * reg;  // and not by rounding
 }
 
 Outcome SemiDualSolver::sweep(double reg, double goal) {
   while (current_.error > goal) {
     if (!journal_.may_go_on()) return Outcome::over;
     take_sweep(reg, goal);
-    if (is_infeasible()) return Outcome::infeasible;
+    if (is_infeasible(reg)) return Outcome::infeasible;
   }
   return Outcome::reached;
 }
@@ -96,7 +95,9 @@ Outcome SemiDualSolver::sweep_stored(double reg, double goal) {
   constexpr Index first_sweeps = 5;
   float* const rows = has_stored() ? schur_.rows() : nullptr;
   if (rows == nullptr) return Outcome::reached;
+  set_coarse(goal < least_error);  // what is stored is rounded to floats in any case
   evaluate(reg, current_, rows);
+  set_coarse(false);
   if (current_.error <= goal) return Outcome::reached;
   if (!journal_.may_go_on()) return Outcome::over;
   schur_.keep(reg, current_);
@@ -128,13 +129,14 @@ Outcome SemiDualSolver::sweep_stored(double reg, double goal) {
 }
 
 Outcome SemiDualSolver::solve(double reg, double goal, Index most_iterations) {
-  constexpr Index first_sweeps = 1;   // cheap, and they bring g to where Newton's method works
+  // Sweeps are cheap, and they bring g to where Newton's method works; on a stored plan that is cheaper still.
+  const Index first_sweeps = schur_.is_kept() ? 0 : 1;
   constexpr double fast_sweep = 0.5;  // of the error before: worth another one
   Index sweeps_left = first_sweeps;
   damping_ = 1e-2;
   threshold_ = std::max(threshold_, first_threshold);
   for (Index k = 0; current_.error > goal; ++k) {
-    if (is_infeasible()) return Outcome::infeasible;
+    if (is_infeasible(reg)) return Outcome::infeasible;
     if (k == most_iterations || !journal_.may_go_on()) return Outcome::over;
     if (sweeps_left > 0) {
       const double before = current_.error;

@@ -26,6 +26,9 @@ class SemiDualSolver {
   /// Moves a constant from g to f, so that no digits are lost in f + g.
   void centre();
 
+  /// Whether passes may take exponentials in float.
+  void set_coarse(bool is_coarse) { passes_.set_coarse(is_coarse); }
+
   /// Brings f, c, value and error up to date with g and a regularisation.
   void evaluate(double reg);
 
@@ -51,7 +54,7 @@ class SemiDualSolver {
   void evaluate(double reg, Iterate& at, float* stored = nullptr);
   bool note(double reg, double goal, bool newton, Index cg_iterations);
   void take_sweep(double reg, double goal);
-  [[nodiscard]] bool is_infeasible() const;
+  [[nodiscard]] bool is_infeasible(double reg) const;
   [[nodiscard]] bool take_newton_step(double reg, double goal);
   void extend_step(double reg, double alpha);
 

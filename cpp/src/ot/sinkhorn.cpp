@@ -40,6 +40,7 @@ Outcome solve_by_levels(SemiDualSolver& solver, Journal& journal, double reg, do
       while (level > reg && journal.may_go_on()) {
         solver.set_stage(std::min(done, levels) / (levels + 1), (std::min(done, levels) + 1) / (levels + 1));
         solver.centre();
+        solver.set_coarse(level_goal > goal);
         solver.evaluate(level);
         const Index before = journal.iterations();
         const Outcome outcome =
@@ -49,6 +50,7 @@ Outcome solve_by_levels(SemiDualSolver& solver, Journal& journal, double reg, do
         level *= was_easy ? factor * factor : factor;
         done += was_easy ? 2 : 1;
       }
+      solver.set_coarse(false);
       solver.set_stage(levels / (levels + 1), 1);
       solver.evaluate(reg);
     }
