@@ -192,9 +192,11 @@ TEST("many problems have the results of one at a time, on any number of threads"
   const double mass = std::exchange(data[7].a[0], -1);
   CHECK_THROWS(sinkhorn_batch(all, {.reg = 0.01}, {.n_threads = 2}), std::invalid_argument, "problem 7: sinkhorn: a");
   data[7].a[0] = mass;
-  CHECK_THROWS(
-      sinkhorn_batch(all, {.reg = 1e-4, .tol = 1e-14}, {.n_threads = 2, .keep_going = [](double) { return false; }}),
-      interrupted, "stopped by the caller");
+  const DenseProblem large = random_problem(800, 800, 1);
+  const std::vector<SinkhornProblem<double>> many(20, {large.a, large.b, large.cost()});
+  CHECK_THROWS(sinkhorn_batch(std::span<const SinkhornProblem<double>>(many), {.reg = 1e-4, .tol = 1e-14},
+                              {.n_threads = 2, .keep_going = [](double) { return false; }}),
+               interrupted, "stopped by the caller");
 }
 
 TEST("pairs that are forbidden may leave no plan") {

@@ -9,5 +9,6 @@
 
 #include "nearlinear/ot/barycenter.hpp"
 #include "nearlinear/ot/cost.hpp"
+#include "nearlinear/ot/quadratic.hpp"
 #include "nearlinear/ot/sinkhorn.hpp"
 #include "nearlinear/ot/transport_plan.hpp"

@@ -1,5 +1,4 @@
-// Compiled once per instruction set; see core/dispatch.hpp for the rules. Vectors are as wide as a register: GCC 12
-// takes wider ones apart in memory where they are compared.
+// Compiled once per instruction set; see core/dispatch.hpp for the rules.
 #include "ot/kernels.hpp"
 
 #include <algorithm>
@@ -8,67 +7,14 @@
 #include <cstring>
 #include <limits>
 
-#include "core/widen.hpp"
-#include "linalg/exponential_constants.hpp"
-
-#if defined(__AVX512F__)
-#include <immintrin.h>
-#endif
+#include "ot/vectors.hpp"
 
 namespace {
 
 using namespace nearlinear::ot;
 using nearlinear::Index;
 
-#if defined(__AVX512F__)
-constexpr Index width = 8;
-#elif defined(__AVX__)
-constexpr Index width = 4;
-#else
-constexpr Index width = 2;
-#endif
-using Doubles = double __attribute__((vector_size(8 * width)));
-using Floats = float __attribute__((vector_size(4 * width)));
-using Words = std::int64_t __attribute__((vector_size(8 * width)));
-
 constexpr double infinity = std::numeric_limits<double>::infinity();
-
-[[gnu::always_inline]] inline void load(const double* from, Doubles& to) { std::memcpy(&to, from, sizeof to); }
-[[gnu::always_inline]] inline void load(const float* from, Doubles& to) {
-  Floats floats;
-  std::memcpy(&floats, from, sizeof floats);
-  nearlinear::widen(floats, to);
-}
-[[gnu::always_inline]] inline void store(const Doubles& from, double* to) { std::memcpy(to, &from, sizeof from); }
-
-double sum_of(Doubles v) {
-  for (Index half = width / 2; half > 0; half /= 2)
-    for (Index i = 0; i < half; ++i) v[i] += v[i + half];
-  return v[0];
-}
-
-using Constants = nearlinear::linalg::ExponentialConstants<double>;
-constexpr double smallest_argument = -708;  // exp of less is 0 here: nothing is subnormal, which takes 100 times longer
-constexpr double largest_argument = Constants::exp_is_infinite;
-
-/// x <- exp(x) = 2^n exp(r), n = round(x / log 2), r = x - n log 2 in two parts (Cody and Waite, Software Manual for
-/// the Elementary Functions, 1980, chapter 6). NaN stays; -Inf gives 0.
-[[gnu::always_inline]] inline void exponential(Doubles& x) {
-  constexpr double shift = 0x1.8p52;  // what is added to it leaves the nearest integer in the lowest bits
-  const Doubles capped = x > largest_argument ? largest_argument + Doubles{} : x;
-  const Doubles shifted = capped * Constants::log2_e + shift;
-  const Doubles n = shifted - shift;
-  const Doubles r = (capped - n * Constants::ln2_high) - n * Constants::ln2_low;
-  constexpr auto& terms = Constants::exp_terms;
-  Doubles p = terms.back() + Doubles{};
-#pragma GCC unroll 16
-  for (std::size_t k = terms.size() - 1; k-- > 0;) p = p * r + terms[k];
-  p = (p * (r * r) + r) + 1;
-  // Below smallest_argument the power is nonsense, and so may r be: the choice that follows does not care.
-  const Words power = (reinterpret_cast<Words>(shifted) + (1023 - std::bit_cast<std::int64_t>(shift))) << 52;
-  const Doubles result = p * reinterpret_cast<Doubles>(power);
-  x = x < smallest_argument ? Doubles{} : result;
-}
 
 /// The entries from `j` on, fewer than `width`, followed by `padding`.
 template <class T>
@@ -109,41 +55,6 @@ double exponentials(const T* cost, const double* g, Index size, double f, double
     sum[1] += x;
   }
   return sum_of(sum[0] + sum[1]);
-}
-
-using Pair = float __attribute__((vector_size(8 * width)));  // two registers of doubles as floats
-using PairBits = std::int32_t __attribute__((vector_size(8 * width)));
-
-[[gnu::always_inline]] inline void narrow(const Doubles& low, const Doubles& high, Pair& to) {
-#if defined(__AVX512F__) && defined(__AVX512DQ__)
-  __m512d parts[2];
-  std::memcpy(&parts[0], &low, sizeof low);
-  std::memcpy(&parts[1], &high, sizeof high);
-  const __m512 joined =
-      _mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps(parts[0])), _mm512_cvtpd_ps(parts[1]), 1);
-  std::memcpy(&to, &joined, sizeof to);
-#else
-  const Floats halves[2] = {__builtin_convertvector(low, Floats), __builtin_convertvector(high, Floats)};
-  std::memcpy(&to, halves, sizeof to);
-#endif
-}
-
-/// The same exponential in float, with an argument that is rounded to float: 2^-24 |x| relative to the result.
-[[gnu::always_inline]] inline void exponential(Pair& x) {
-  using Single = nearlinear::linalg::ExponentialConstants<float>;
-  constexpr float shift = 0x1.8p23F, smallest = -87;
-  const Pair capped = x > Single::exp_is_infinite ? Single::exp_is_infinite + Pair{} : x;
-  const Pair shifted = capped * Single::log2_e + shift;
-  const Pair n = shifted - shift;
-  const Pair r = (capped - n * Single::ln2_high) - n * Single::ln2_low;
-  constexpr auto& terms = Single::exp_terms;
-  Pair p = terms.back() + Pair{};
-#pragma GCC unroll 8
-  for (std::size_t k = terms.size() - 1; k-- > 0;) p = p * r + terms[k];
-  p = (p * (r * r) + r) + 1;
-  const PairBits power = (reinterpret_cast<PairBits>(shifted) + (127 - std::bit_cast<std::int32_t>(shift))) << 23;
-  const Pair result = p * reinterpret_cast<Pair>(power);
-  x = x < smallest ? Pair{} : result;
 }
 
 template <class T>
@@ -280,6 +191,30 @@ Index collect(const T* cost, const double* g, Index size, double f, double thres
     collected += slack > threshold ? 1 : 0;
   }
   return collected;
+}
+
+template <class T>
+double add_positive(const T* cost, const double* g, Index size, double f, double scale, double* sums) noexcept {
+  Doubles squares = {};
+  Index j = 0;
+  for (; j + width <= size; j += width) {
+    Doubles costs, v, sum;
+    load(g + j, v);
+    load(cost + j, costs);
+    v = (v + f) - costs;
+    v = v > 0 ? v : Doubles{};
+    squares += v * v;
+    load(sums + j, sum);
+    sum += scale * v;
+    store(sum, sums + j);
+  }
+  double rest = 0;
+  for (; j < size; ++j) {
+    const double v = std::max(0.0, (g[j] + f) - static_cast<double>(cost[j]));
+    rest += v * v;
+    sums[j] += scale * v;
+  }
+  return sum_of(squares) + rest;
 }
 
 template <class T>
@@ -428,6 +363,7 @@ constexpr RowKernelsFor<T> kernels_of = {.exponentials = exponentials<T>,
                                          .total_cost = total_cost<T>,
                                          .count = count<T>,
                                          .collect = collect<T>,
+                                         .add_positive = add_positive<T>,
                                          .range = range<T>};
 
 }  // namespace

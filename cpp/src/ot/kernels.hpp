@@ -41,6 +41,9 @@ struct RowKernelsFor {
   Index (*collect)(const T* cost, const double* g, Index size, double f, double threshold, std::int32_t first,
                    std::int32_t* columns, double* slacks) noexcept;
 
+  /// sums_j <- sums_j + scale v_j with v_j the positive part of f + g_j - cost_j; returns the sum of v_j^2.
+  double (*add_positive)(const T* cost, const double* g, Index size, double f, double scale, double* sums) noexcept;
+
   Range (*range)(const T* cost, Index size) noexcept;
 };
 

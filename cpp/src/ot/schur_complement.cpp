@@ -5,9 +5,6 @@
 #include <cmath>
 #include <numeric>
 
-#include "core/arithmetic.hpp"
-#include "ot/laplacian_kernels.hpp"
-
 namespace nearlinear::ot {
 namespace {
 
@@ -18,20 +15,6 @@ constexpr Index most_kept_of_points = Index{1} << 23;
 constexpr double most_stored = double{1 << 27};
 constexpr double most_stored_of_points = double{1 << 24};
 constexpr double full = 0.2;  // density from which on stored rows are faster than compressed ones
-
-double sum_of_magnitudes(std::span<const double> x) {
-  return std::accumulate(x.begin(), x.end(), 0.0, [](double sum, double entry) { return sum + std::abs(entry); });
-}
-
-/// out(k) for k in [0, count), in blocks, on as many threads as that is worth.
-template <class Body>
-void for_each(Index count, double nanoseconds, RowPasses& passes, const Body& body) {
-  constexpr Index block = 256;
-  const int threads = thread_count(passes.n_threads(), static_cast<Index>(nanoseconds));
-  parallel_for(ceil_divide(count, block), threads, passes.monitor(), [&](Index b) {
-    for (Index k = b * block; k < std::min(count, (b + 1) * block); ++k) body(k);
-  });
-}
 
 }  // namespace
 
@@ -46,16 +29,11 @@ SchurComplement::SchurComplement(const Problem& problem, RowPasses& passes, Plan
       jacobi_(problem.cols()),
       row_weights_(problem.rows()),
       row_threshold_(problem.rows()),
-      indptr_(problem.rows() + 1),
-      col_indptr_(problem.cols() + 1),
+      sparse_(problem, passes, memory),
       u_(problem.rows()),
       v_(problem.cols()),
-      row_values_(problem.rows()),
       scaled_(problem.cols()),
-      residual_(problem.cols()),
-      z_(problem.cols()),
-      p_(problem.cols()),
-      q_(problem.cols()) {}
+      vectors_(problem.cols()) {}
 
 float* SchurComplement::rows() {
   const double most = problem_.costs.is_computed() ? most_stored_of_points : most_stored;
@@ -90,19 +68,19 @@ void SchurComplement::scale_rows(std::span<const double> v, std::span<double> u,
 
 Index SchurComplement::count_kept(double threshold) {
   const double smallest = std::accumulate(r_.begin(), r_.end(), 0.0) / static_cast<double>(problem_.cols());
-  passes_.for_rows(0.3, [&](Index i, const RowScratch& scratch) {
-    const double least = threshold * std::min(r_[static_cast<std::size_t>(i)], smallest);
-    row_threshold_[i] = reg_ * std::log(least);
+  const auto indptr = sparse_.indptr();
+  passes_.for_rows(0.3, [&](Index row, const RowScratch& scratch) {
+    const auto i = static_cast<std::size_t>(row);
+    row_threshold_[row] = reg_ * std::log(threshold * std::min(r_[i], smallest));
     Index count = 0;
-    problem_.costs.for_tiles(i, scratch.tile, [&]<class T>(const T* cost, Index first, Index size) {
-      count +=
-          row_kernels<T>().count(cost, g_.data() + first, size, f_[static_cast<std::size_t>(i)], row_threshold_[i]);
+    problem_.costs.for_tiles(row, scratch.tile, [&]<class T>(const T* cost, Index first, Index size) {
+      count += row_kernels<T>().count(cost, g_.data() + first, size, f_[i], row_threshold_[row]);
     });
-    indptr_[i + 1] = count;
+    indptr[i + 1] = count;
   });
-  indptr_[0] = 0;
-  for (Index i = 0; i < problem_.rows(); ++i) indptr_[i + 1] += indptr_[i];
-  return indptr_[problem_.rows()];
+  indptr[0] = 0;
+  std::partial_sum(indptr.begin(), indptr.end(), indptr.begin());
+  return sparse_.nnz();
 }
 
 void SchurComplement::build(double reg, const Iterate& at, double threshold) {
@@ -155,70 +133,30 @@ void SchurComplement::build(double reg, const Iterate& at, double threshold) {
 }
 
 void SchurComplement::collect() {
-  const Index room = memory_.indices.size() < nnz_ ? nnz_ + nnz_ / 4 : nnz_;  // for the steps to come
-  reserve(memory_.indices, room);
-  reserve(memory_.values, room);
-  passes_.for_rows(0.5, [&](Index i, const RowScratch& scratch) {
+  sparse_.make_room();
+  const auto indptr = sparse_.indptr();
+  passes_.for_rows(0.5, [&](Index row, const RowScratch& scratch) {
     // Compressed rows may write a little beyond their end: collected apart, then copied.
-    Index collected = indptr_[i];
+    const auto i = static_cast<std::size_t>(row);
+    Index collected = indptr[i];
     std::int32_t numbers[Costs::tile + 8];
-    problem_.costs.for_tiles(i, scratch.tile, [&]<class T>(const T* cost, Index first, Index size) {
-      const Index count =
-          row_kernels<T>().collect(cost, g_.data() + first, size, f_[static_cast<std::size_t>(i)], row_threshold_[i],
-                                   static_cast<std::int32_t>(first), numbers, scratch.t);
-      std::copy_n(numbers, count, memory_.indices.data() + collected);
-      std::copy_n(scratch.t, count, memory_.values.data() + collected);
+    problem_.costs.for_tiles(row, scratch.tile, [&]<class T>(const T* cost, Index first, Index size) {
+      const Index count = row_kernels<T>().collect(cost, g_.data() + first, size, f_[i], row_threshold_[row],
+                                                   static_cast<std::int32_t>(first), numbers, scratch.t);
+      std::copy_n(numbers, count, sparse_.indices().data() + collected);
+      std::copy_n(scratch.t, count, sparse_.values().data() + collected);
       collected += count;
     });
-    kernels().exponentials_of(memory_.values.data() + indptr_[i], collected - indptr_[i], 1 / reg_);
+    kernels().exponentials_of(sparse_.values().data() + indptr[i], collected - indptr[i], 1 / reg_);
   });
 }
 
-double SchurComplement::entries_per_column() const {
-  double entries = 0;
-  for (Index i = 0; i < problem_.rows(); ++i) {
-    const auto count = static_cast<double>(indptr_[i + 1] - indptr_[i]);
-    entries += count * count;
-  }
-  return entries / static_cast<double>(problem_.cols());
-}
-
-void SchurComplement::transpose() {
-  const Index m = problem_.cols();
-  reserve(memory_.row_indices, memory_.indices.size());
-  reserve(memory_.col_values, memory_.indices.size());
-  std::fill(col_indptr_.begin(), col_indptr_.end(), Index{0});
-  for (Index k = 0; k < nnz_; ++k) ++col_indptr_[memory_.indices[k] + 1];
-  for (Index j = 0; j < m; ++j) col_indptr_[j + 1] += col_indptr_[j];
-  for (Index i = 0; i < problem_.rows(); ++i)
-    for (Index k = indptr_[i]; k < indptr_[i + 1]; ++k) {
-      const Index place = col_indptr_[memory_.indices[k]]++;
-      memory_.row_indices[place] = static_cast<std::int32_t>(i);
-      memory_.col_values[place] = memory_.values[k];
-    }
-  std::copy_backward(col_indptr_.begin(), col_indptr_.begin() + m, col_indptr_.begin() + m + 1);
-  col_indptr_[0] = 0;
-}
-
 void SchurComplement::multiply(std::span<const double> x, std::span<double> y) {
-  const Index n = problem_.rows(), m = problem_.cols();
+  const Index m = problem_.cols();
   switch (form_) {
-    case Form::sparse: {
-      const double nanoseconds = static_cast<double>(nnz_);
-      for_each(n, nanoseconds, passes_, [&](Index i) {
-        const Index begin = indptr_[i];
-        row_values_[i] =
-            row_weights_[i] * kernels().sparse_dot(memory_.values.data() + begin, memory_.indices.data() + begin,
-                                                   indptr_[i + 1] - begin, x.data());
-      });
-      for_each(m, nanoseconds, passes_, [&](Index j) {
-        const Index begin = col_indptr_[j];
-        y[static_cast<std::size_t>(j)] =
-            kernels().sparse_dot(memory_.col_values.data() + begin, memory_.row_indices.data() + begin,
-                                 col_indptr_[j + 1] - begin, row_values_.data());
-      });
+    case Form::sparse:
+      sparse_.multiply(row_weights_.span(), x, y);
       break;
-    }
     case Form::stored: {
       // P = diag(kept_r u) K diag(v).
       for (Index j = 0; j < m; ++j) scaled_[j] = v_[j] * x[static_cast<std::size_t>(j)];
@@ -246,72 +184,37 @@ void SchurComplement::multiply(std::span<const double> x, std::span<double> y) {
 
 void SchurComplement::set_diagonal(double lambda) {
   constexpr double least = 1e-12;  // of the diagonal, where rounding leaves nothing of it
-  const Index n = problem_.rows(), m = problem_.cols();
-  for (Index j = 0; j < m; ++j) diagonal_[j] = col_sums_[j] + lambda * targets_[j];
-  std::copy(diagonal_.begin(), diagonal_.end(), z_.begin());
+  const Index m = problem_.cols();
+  for (Index j = 0; j < m; ++j) jacobi_[j] = diagonal_[j] = col_sums_[j] + lambda * targets_[j];
   if (form_ == Form::sparse) {
-    transpose();
-    for (Index i = 0; i < n; ++i)
-      for (Index k = indptr_[i]; k < indptr_[i + 1]; ++k)
-        z_[memory_.indices[k]] -= memory_.values[k] * memory_.values[k] * row_weights_[i];
+    sparse_.transpose();
+    sparse_.subtract_diagonal(row_weights_.span(), jacobi_.span());
   }
-  for (Index j = 0; j < m; ++j) jacobi_[j] = 1 / std::max(z_[j], least * diagonal_[j]);
+  for (Index j = 0; j < m; ++j) jacobi_[j] = 1 / std::max(jacobi_[j], least * diagonal_[j]);
 }
 
 Index SchurComplement::solve(double lambda, std::span<const double> residual, double tol, std::span<double> d) {
-  const Index n = problem_.rows(), m = problem_.cols();
-  for (Index j = 0; j < m; ++j) diagonal_[j] = col_sums_[j] + lambda * targets_[j];
   // Factors of a tree have no more entries than the tree; those of a random graph are full.
   constexpr double of_a_tree = 8, of_what_may_be_factored = 40;
   constexpr Index few_iterations = 400, many_iterations = 3000;
-  const auto factor = [&] {
-    return nearlinear_laplacians_base.solve(n, m, indptr_.data(), memory_.indices.data(), memory_.values.data(),
-                                            row_weights_.data(), diagonal_.data(), !problem_.is_soft(), residual.data(),
-                                            d.data());
+  const bool is_grounded = !problem_.is_soft();
+  const double entries = form_ == Form::sparse ? sparse_.entries_per_column() : most_stored;
+  const auto factor = [&](std::span<double> x) {
+    return sparse_.factor(row_weights_.span(), diagonal_.span(), is_grounded, residual, x);
   };
-  const double entries = form_ == Form::sparse ? entries_per_column() : most_stored;
-  if (entries < of_a_tree && factor()) return 0;
+  if (entries < of_a_tree) {
+    for (Index j = 0; j < problem_.cols(); ++j) diagonal_[j] = col_sums_[j] + lambda * targets_[j];
+    if (factor(d)) return 0;
+  }
   set_diagonal(lambda);
   const bool may_factor = entries < of_what_may_be_factored;
   const Index most = may_factor ? few_iterations : many_iterations;
-  const Index iterations = solve_by_conjugate_gradients(residual, tol, most, d);
-  if (may_factor && iterations == most) {
-    std::copy(d.begin(), d.end(), z_.begin());
-    if (!factor()) std::copy(z_.begin(), z_.end(), d.begin());
-  }
+  const Index iterations =
+      conjugate_gradients([this](std::span<const double> x, std::span<double> y) { multiply(x, y); }, jacobi_.span(),
+                          residual, tol, most, vectors_, d);
+  if (may_factor && iterations == most && factor(vectors_.z.span()))
+    std::copy(vectors_.z.begin(), vectors_.z.end(), d.begin());
   return iterations;
-}
-
-Index SchurComplement::solve_by_conjugate_gradients(std::span<const double> residual, double tol, Index most_iterations,
-                                                    std::span<double> d) {
-  const Index m = problem_.cols();
-  const double goal = tol * sum_of_magnitudes(residual);
-  std::copy(residual.begin(), residual.end(), residual_.begin());
-  std::fill(d.begin(), d.end(), 0.0);
-  double rho = 0;
-  for (Index j = 0; j < m; ++j) {
-    p_[j] = jacobi_[j] * residual_[j];
-    rho += p_[j] * residual_[j];
-  }
-  for (Index iteration = 1; iteration <= most_iterations; ++iteration) {
-    multiply(p_.span(), q_.span());
-    const double curvature = std::inner_product(p_.begin(), p_.end(), q_.begin(), 0.0);
-    if (!(curvature > 0)) return iteration;  // the null space is all that is left
-    const double alpha = rho / curvature, before = rho;
-    double norm = 0;
-    rho = 0;
-    for (Index j = 0; j < m; ++j) {
-      d[static_cast<std::size_t>(j)] += alpha * p_[j];
-      residual_[j] -= alpha * q_[j];
-      norm += std::abs(residual_[j]);
-      z_[j] = jacobi_[j] * residual_[j];
-      rho += z_[j] * residual_[j];
-    }
-    if (norm <= goal) return iteration;
-    const double beta = rho / before;
-    for (Index j = 0; j < m; ++j) p_[j] = z_[j] + beta * p_[j];
-  }
-  return most_iterations;
 }
 
 }  // namespace nearlinear::ot

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "nearlinear/core/array.hpp"
+#include "ot/bipartite_laplacian.hpp"
 #include "ot/row_passes.hpp"
 
 namespace nearlinear::ot {
@@ -63,11 +64,6 @@ class SchurComplement {
 
   [[nodiscard]] Index count_kept(double threshold);
   void collect();
-  void transpose();
-  /// Of P^T P, at most.
-  [[nodiscard]] double entries_per_column() const;
-  Index solve_by_conjugate_gradients(std::span<const double> residual, double tol, Index most_iterations,
-                                     std::span<double> d);
 
   Problem problem_;
   RowPasses& passes_;
@@ -80,13 +76,13 @@ class SchurComplement {
   Array<double> col_sums_, targets_, diagonal_, jacobi_;
   Array<double> row_weights_;  // share / r
   Array<double> row_threshold_;
-  Array<Index> indptr_, col_indptr_;  // of a sparse plan
+  BipartiteLaplacian sparse_;
   // stored: P = diag(kept_r u) rows diag(v)
   bool takes_floats_ = true;
   bool is_kept_ = false;
   Array<double> kept_f_, kept_g_, kept_r_, u_, v_;
-  Array<double> row_values_, scaled_;
-  Array<double> residual_, z_, p_, q_;
+  Array<double> scaled_;
+  ConjugateGradientsMemory vectors_;
 };
 
 }  // namespace nearlinear::ot

@@ -128,10 +128,12 @@ Outcome SemiDualSolver::sweep_stored(double reg, double goal) {
   return goes_on ? Outcome::reached : Outcome::over;
 }
 
-Outcome SemiDualSolver::solve(double reg, double goal, Index most_iterations) {
+Outcome SemiDualSolver::solve(double reg, double goal, Index most_iterations, bool is_on_the_way) {
   // Sweeps are cheap, and they bring g to where Newton's method works; on a stored plan that is cheaper still.
   const Index first_sweeps = schur_.is_kept() ? 0 : 1;
   constexpr double fast_sweep = 0.5;  // of the error before: worth another one
+  // At a larger regularisation the goal is a means: the next level is a better way on than steps that gain little.
+  constexpr double close_enough = 0.1, slow_step = 0.8;
   Index sweeps_left = first_sweeps;
   damping_ = 1e-2;
   threshold_ = std::max(threshold_, first_threshold);
@@ -144,8 +146,10 @@ Outcome SemiDualSolver::solve(double reg, double goal, Index most_iterations) {
       if (!(current_.error < fast_sweep * before)) --sweeps_left;
       continue;
     }
+    const double before = current_.error;
     const bool accepted = take_newton_step(reg, goal);
     note(reg, goal, true, cg_iterations_);
+    if (is_on_the_way && current_.error < close_enough && current_.error > slow_step * before) return Outcome::reached;
     if (accepted) continue;
     if (damping_ >= most_damping) return Outcome::stuck;
     sweeps_left = 3;

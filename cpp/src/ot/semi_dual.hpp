@@ -41,8 +41,9 @@ class SemiDualSolver {
   Outcome sweep_stored(double reg, double goal);
   [[nodiscard]] bool has_stored() { return !problem_.is_soft() && schur_.rows() != nullptr; }
 
-  /// Sweeps, then Newton steps until the error is `goal`, in at most so many iterations.
-  Outcome solve(double reg, double goal, Index most_iterations);
+  /// Sweeps, then Newton steps until the error is `goal`, in at most so many iterations; or nearly so, where this
+  /// regularisation is only on the way to a smaller one.
+  Outcome solve(double reg, double goal, Index most_iterations, bool is_on_the_way = false);
 
   /// Which part of the call the next solve() is.
   void set_stage(double begin, double end) {

@@ -44,7 +44,7 @@ Outcome solve_by_levels(SemiDualSolver& solver, Journal& journal, double reg, do
         solver.evaluate(level);
         const Index before = journal.iterations();
         const Outcome outcome =
-            solver.solve(level, std::max(goal, level_goal), std::min(journal.left(), most_iterations_of_level));
+            solver.solve(level, std::max(goal, level_goal), std::min(journal.left(), most_iterations_of_level), true);
         if (outcome == Outcome::infeasible) return outcome;
         const bool was_easy = journal.iterations() - before <= 1;
         level *= was_easy ? factor * factor : factor;

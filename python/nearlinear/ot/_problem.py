@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from nearlinear import _inputs
+from nearlinear._results import Result
 
 METRICS = ("sqeuclidean", "euclidean", "cityblock", "cosine")
 
@@ -172,3 +173,20 @@ def check_reg_marginals(value: float | Sequence[float] | None) -> tuple[float, f
             raise ValueError(f"reg_marginals is {value}; it must be positive, or inf for a marginal that holds exactly")
         numbers.append(number)
     return numbers[0], numbers[1]
+
+
+def check_warmstart(warmstart: Any, n: int, m: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return new arrays that the core turns from a guess of f and g, of a result or a pair, into the solution."""
+    if warmstart is None:
+        return np.zeros(n), np.zeros(m)
+    if isinstance(warmstart, Result):
+        warmstart = (warmstart["f"], warmstart["g"])
+    if not isinstance(warmstart, tuple | list) or len(warmstart) != 2:
+        raise ValueError("warmstart must be a result or a pair (f, g)")
+    duals = []
+    for name, value, size in zip("fg", warmstart, (n, m), strict=True):
+        dual = _inputs.check_array(f"warmstart's {name}", value, ndim=1)
+        if dual.size != size:
+            raise ValueError(f"warmstart's {name} has shape {dual.shape}; it must have shape ({size},)")
+        duals.append(np.array(dual, dtype=np.float64))
+    return duals[0], duals[1]

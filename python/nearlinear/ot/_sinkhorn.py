@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike
 
 from nearlinear import _core, _inputs, _progress
 from nearlinear.ot._problem import (
@@ -17,6 +17,7 @@ from nearlinear.ot._problem import (
     check_positive,
     check_reg_marginals,
     check_sums,
+    check_warmstart,
 )
 from nearlinear.ot._result import PlanForm, SinkhornIteration, SinkhornResult, SinkhornWarning, make_result
 
@@ -227,7 +228,7 @@ def find_plan(
     check_form(plan)
     threads = _inputs.check_n_threads(n_threads)
     ask = _inputs.check_callback(callback)
-    f, g = _start(warmstart, n, m)
+    f, g = check_warmstart(warmstart, n, m)
 
     def each_iteration(iteration: tuple[Any, ...]) -> object:
         return ask is not None and ask(SinkhornIteration(*iteration))
@@ -288,22 +289,3 @@ def warn_unless_converged(function: str, result: Any, stacklevel: int) -> None:
             SinkhornWarning,
             stacklevel=stacklevel,
         )
-
-
-def _start(
-    warmstart: SinkhornResult | tuple[ArrayLike, ArrayLike] | None, n: int, m: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return new arrays that the core turns from a guess of f and g into the solution."""
-    if warmstart is None:
-        return np.zeros(n), np.zeros(m)
-    if isinstance(warmstart, SinkhornResult):
-        warmstart = (warmstart.f, warmstart.g)
-    if not isinstance(warmstart, tuple | list) or len(warmstart) != 2:
-        raise ValueError("warmstart must be a result of sinkhorn or a pair (f, g)")
-    duals = []
-    for name, value, size in zip("fg", warmstart, (n, m), strict=True):
-        dual = _inputs.check_array(f"warmstart's {name}", value, ndim=1)
-        if dual.size != size:
-            raise ValueError(f"warmstart's {name} has shape {dual.shape}; it must have shape ({size},)")
-        duals.append(np.array(dual, dtype=np.float64))
-    return duals[0], duals[1]

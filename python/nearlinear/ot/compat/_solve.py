@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nearlinear import _inputs
 from nearlinear.ot._problem import check_positive
+from nearlinear.ot._quadratic import QuadraticResult, quadratic
 from nearlinear.ot._result import SinkhornResult, SinkhornWarning
 from nearlinear.ot._sinkhorn import find_plan
 
@@ -181,6 +182,25 @@ def solve(
             stacklevel=stacklevel,
         )
     return Solutions(results, [(first, column) for column in columns], several)
+
+
+def solve_quadratic(
+    a: ArrayLike | None,
+    b: ArrayLike | None,
+    costs: Costs,
+    reg: float,
+    *,
+    stopThr: float,
+    numItermax: int,
+    verbose: bool,
+) -> QuadraticResult:
+    """Solve for vectors `a` and `b` with a quadratic regularisation."""
+    first, second = _masses("a", a, 1), _masses("b", b, 1)
+    number = check_positive("reg", reg)
+    maxiter = _inputs.check_int("numItermax", numItermax, minimum=0)
+    tol = _tolerance(_inputs.check_real("stopThr", stopThr), first)
+    with _errors_name(costs.names):
+        return quadratic(first, second, **costs.arguments, reg=number, tol=tol, maxiter=maxiter, verbose=bool(verbose))
 
 
 def _masses(name: str, value: ArrayLike | None, ndim: int | tuple[int, ...]) -> NDArray[np.floating] | None:

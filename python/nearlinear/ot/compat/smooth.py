@@ -8,14 +8,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import OptimizeResult
 
+from nearlinear.ot._quadratic import QuadraticResult
 from nearlinear.ot._result import SinkhornResult
-from nearlinear.ot.compat._solve import matrix_costs, solve
+from nearlinear.ot.compat._solve import matrix_costs, solve, solve_quadratic
 
 
 class _Smooth(NamedTuple):
-    """A result with f and g, and what POT's alpha + beta have in addition to f + g."""
+    """A result with f and g, its plan and value, and what POT's alpha + beta have in addition to f + g."""
 
-    result: SinkhornResult
+    result: SinkhornResult | QuadraticResult
+    plan: Any
+    value: float
     constant: float
 
 
@@ -49,8 +52,9 @@ def smooth_ot_dual(
     reg : float
         The regularisation.
     reg_type : str
-        "kl", or "entropic", or "negentropy": :math:`\Omega(P) = \mathrm{reg} \sum_{ij} P_{ij} \log P_{ij}`. POT's
-        default "l2" is not there: the argument must be given.
+        "l2", or "squaredl2": :math:`\Omega(P) = \frac{\mathrm{reg}}{2} \sum_{ij} P_{ij}^2`. "kl", or "entropic", or
+        "negentropy": :math:`\Omega(P) = \mathrm{reg} \sum_{ij} P_{ij} \log P_{ij}`. POT's "sparsity_constrained" is
+        not there.
     method : str
         Without effect, as in POT.
     stopThr : float, default 1e-9
@@ -73,11 +77,12 @@ def smooth_ot_dual(
         If `log`:
 
         alpha, beta
-            Dual variables, with which the plan is :math:`\exp((\alpha_i + \beta_j - M_{ij}) / \mathrm{reg} - 1)`.
-            As in POT both have the same sum.
+            Dual variables, with which the plan is :math:`[\alpha_i + \beta_j - M_{ij}]_+ / \mathrm{reg}`, or
+            :math:`\exp((\alpha_i + \beta_j - M_{ij}) / \mathrm{reg} - 1)`. As in POT both have the same sum.
         res
             A `scipy.optimize.OptimizeResult`: x holds alpha and beta, fun is what was minimised, the negative of the
-            dual objective; success, status, message and nit are those of `nearlinear.ot.SinkhornResult`.
+            dual objective; success, status, message and nit are those of `nearlinear.ot.QuadraticResult` or
+            `nearlinear.ot.SinkhornResult`.
 
     Warns
     -----
@@ -96,14 +101,15 @@ def smooth_ot_dual(
     array([[0.365529, 0.134471],
            [0.134471, 0.365529]])
     """
-    result, constant = _solver(reg_type)(a, b, M, reg, stopThr, numItermax, verbose)
+    found = _solver(reg_type)(a, b, M, reg, stopThr, numItermax, verbose)
     if not log:
-        return result.plan
+        return found.plan
+    result, constant = found.result, found.constant
     # A constant may move from one to the other. From zero, every step of POT's keeps both sums equal.
     f, g = result.f, result.g
     shift = (g.sum() + g.size * constant - f.sum()) / (f.size + g.size)
     alpha, beta = f + shift, g + constant - shift
-    return result.plan, {"alpha": alpha, "beta": beta, "res": _optimize_result(result, alpha, beta)}
+    return found.plan, {"alpha": alpha, "beta": beta, "res": _optimize_result(found, alpha, beta)}
 
 
 def smooth_ot_semi_dual(
@@ -152,11 +158,11 @@ def smooth_ot_semi_dual(
     >>> bool(abs(log["alpha"]).max() < 1e-12)
     True
     """
-    result, _ = _solver(reg_type)(a, b, M, reg, stopThr, numItermax, verbose)
+    found = _solver(reg_type)(a, b, M, reg, stopThr, numItermax, verbose)
     if not log:
-        return result.plan
-    alpha = result.f - result.f.mean()
-    return result.plan, {"alpha": alpha, "res": _optimize_result(result, alpha)}
+        return found.plan
+    alpha = found.result.f - found.result.f.mean()
+    return found.plan, {"alpha": alpha, "res": _optimize_result(found, alpha)}
 
 
 def _entropic(
@@ -175,10 +181,21 @@ def _entropic(
         one_column=True,
         stacklevel=4,
     ).results
-    return _Smooth(result, constant=result.reg)
+    return _Smooth(result, result.plan, result.value, constant=result.reg)
 
 
-_SOLVERS: dict[str, Callable[..., _Smooth]] = dict.fromkeys(("kl", "entropic", "negentropy"), _entropic)
+def _quadratic(
+    a: ArrayLike, b: ArrayLike, M: ArrayLike, reg: float, stopThr: float, numItermax: int, verbose: bool
+) -> _Smooth:
+    """Return the solution for reg / 2 sum P^2."""
+    result = solve_quadratic(a, b, matrix_costs(M), reg, stopThr=stopThr, numItermax=numItermax, verbose=verbose)
+    return _Smooth(result, result.plan.toarray(), result.dual_value, constant=0.0)
+
+
+_SOLVERS: dict[str, Callable[..., _Smooth]] = {
+    **dict.fromkeys(("l2", "squaredl2"), _quadratic),
+    **dict.fromkeys(("kl", "entropic", "negentropy"), _entropic),
+}
 
 
 def _solver(reg_type: str) -> Callable[..., _Smooth]:
@@ -189,10 +206,11 @@ def _solver(reg_type: str) -> Callable[..., _Smooth]:
     return _SOLVERS[name]
 
 
-def _optimize_result(result: SinkhornResult, *x: NDArray[np.float64]) -> OptimizeResult:
+def _optimize_result(found: _Smooth, *x: NDArray[np.float64]) -> OptimizeResult:
+    result = found.result
     return OptimizeResult(
         x=np.concatenate(x),
-        fun=-result.value,
+        fun=-found.value,
         success=result.success,
         status=result.status,
         message=result.message,
