@@ -14,6 +14,8 @@ K. K. Thekumparampil, T. Xiao and L. Ying, "Accelerating Sinkhorn algorithm with
 from typing import NamedTuple
 
 import numpy as np
+import scipy.sparse
+from scipy.optimize import linprog
 from scipy.special import logsumexp
 
 
@@ -224,3 +226,14 @@ def conjugate_gradient(M, b, tol):
         rho, previous = r @ z, rho
         p = z + rho / previous * p
     return x
+
+
+def linear_program(a, b, C):
+    """The least cost by HiGHS, or None where there is no plan."""
+    n, m = C.shape
+    allowed = np.isfinite(C).ravel()
+    rows = scipy.sparse.kron(scipy.sparse.eye_array(n), np.ones((1, m)))
+    cols = scipy.sparse.kron(np.ones((1, n)), scipy.sparse.eye_array(m))
+    constraints = scipy.sparse.vstack([rows, cols], format="csc")[:, allowed]
+    answer = linprog(C.ravel()[allowed], A_eq=constraints, b_eq=np.concatenate([a, b]), method="highs")
+    return answer.fun if answer.status == 0 else None

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "core/arithmetic.hpp"
 #include "nearlinear/core/errors.hpp"
@@ -99,6 +100,25 @@ template <class T>
 Costs::Costs(const TransportCost<T>& cost, const Indices* rows, const Indices* cols)
     : rows_(size_of(rows, cost_rows(cost))), cols_(size_of(cols, cost_cols(cost))) {
   std::visit([&](const auto& form) { gather(form, rows, cols); }, cost);
+}
+
+Costs::Best Costs::best(Index i, const double* g, double* scratch) const {
+  Best best{0, -std::numeric_limits<double>::infinity()};
+  for_tiles(i, scratch, [&]<class T>(const T* cost, Index first, Index count) {
+    double slack;
+    const Index at = row_kernels<T>().best(cost, g + first, count, &slack);
+    if (slack > best.slack) best = {first + at, slack};
+  });
+  return best;
+}
+
+double Costs::cost(Index i, Index j, double* scratch) const {
+  constexpr Index vectors = 32;  // what Distances computes together
+  if (f64_ != nullptr) return f64_[i * row_stride_ + j];
+  if (f32_ != nullptr) return static_cast<double>(f32_[i * row_stride_ + j]);
+  const Index first = j / vectors * vectors;
+  distances_(x_.data() + i * dim_, y_.data() + first, dim_, y_stride_, vectors, scratch);
+  return scratch[j - first];
 }
 
 template <class T>

@@ -2,6 +2,7 @@
 /// positive.
 #pragma once
 
+#include <algorithm>
 #include <span>
 #include <vector>
 
@@ -31,6 +32,18 @@ class Costs {
 
   /// Rough time of a pass in nanoseconds per pair.
   [[nodiscard]] double nanoseconds_per_pair() const { return 1.0 + 0.1 * static_cast<double>(dim_); }
+
+  /// A column and g_j - C_ij there.
+  struct Best {
+    Index col;
+    double slack;
+  };
+
+  /// The first column of row i with the largest slack; g may be -Inf. `scratch` has room for a tile and 32 more.
+  [[nodiscard]] Best best(Index i, const double* g, double* scratch) const;
+
+  /// C_ij, to the bits that the tiles have.
+  [[nodiscard]] double cost(Index i, Index j, double* scratch) const;
 
   /// body(costs, first, count) for the tiles of row i, costs of float or double; `scratch` has room for a tile.
   template <class Body>

@@ -122,6 +122,67 @@ double largest_slack(const T* cost, const double* g, Index size) noexcept {
 }
 
 template <class T>
+Index best(const T* cost, const double* g, Index size, double* slack) noexcept {
+  // Only blocks are numbered; the entry is looked for in the block that has it.
+  constexpr Index vectors = 8, block = vectors * width;
+  Doubles largest = Doubles{} - infinity;
+  Words number = {}, found = {};
+  const auto slacks = [&](Index j) {
+    Doubles costs, x;
+    load(g + j, x);
+    load(cost + j, costs);
+    x -= costs;
+    return x;
+  };
+  const auto note = [&](const Doubles& x) {
+    const Words above = x > largest;
+    found = above ? number : found;
+    largest = above ? x : largest;
+    number += 1;
+  };
+  const auto larger = [](const Doubles& x, const Doubles& y) { return x > y ? x : y; };
+  Index j = 0;
+  for (; j + block <= size; j += block) {
+    Doubles x = larger(slacks(j), slacks(j + width));
+#pragma GCC unroll 8
+    for (Index v = 2; v < vectors; v += 2) x = larger(x, larger(slacks(j + v * width), slacks(j + (v + 1) * width)));
+    note(x);
+  }
+  if (j < size) {
+    Doubles x = Doubles{} - infinity;
+    for (; j + width <= size; j += width) x = larger(x, slacks(j));
+    if (j < size) {
+      Doubles costs, rest;
+      load_rest(cost + j, size - j, infinity, costs);
+      load_rest(g + j, size - j, 0, rest);
+      x = larger(x, rest - costs);
+    }
+    note(x);
+  }
+  double top = -infinity;
+  for (Index i = 0; i < width; ++i) top = std::max(top, static_cast<double>(largest[i]));
+  Index first = size;
+  for (Index i = 0; i < width; ++i)
+    if (largest[i] == top) first = std::min(first, static_cast<Index>(found[i]) * block);
+  while (g[first] - static_cast<double>(cost[first]) != top) ++first;
+  *slack = top;
+  return first;
+}
+
+template <class T>
+void lower(const T* cost, Index size, double f, double* g) noexcept {
+  Index j = 0;
+  for (; j + width <= size; j += width) {
+    Doubles costs, x;
+    load(g + j, x);
+    load(cost + j, costs);
+    costs -= f;
+    store(costs < x ? costs : x, g + j);
+  }
+  for (; j < size; ++j) g[j] = std::min(g[j], static_cast<double>(cost[j]) - f);
+}
+
+template <class T>
 double total_cost(const T* cost, const double* t, Index size) noexcept {
   Doubles sum = {};
   Index j = 0;
@@ -360,6 +421,8 @@ template <class T>
 constexpr RowKernelsFor<T> kernels_of = {.exponentials = exponentials<T>,
                                          .coarse_exponentials = coarse_exponentials<T>,
                                          .largest_slack = largest_slack<T>,
+                                         .best = best<T>,
+                                         .lower = lower<T>,
                                          .total_cost = total_cost<T>,
                                          .count = count<T>,
                                          .collect = collect<T>,

@@ -30,6 +30,13 @@ struct RowKernelsFor {
   /// The largest g_j - cost_j.
   double (*largest_slack)(const T* cost, const double* g, Index size) noexcept;
 
+  /// The first j with the largest g_j - cost_j, which it writes to `slack`. Here g may be -Inf, too. The same on every
+  /// instruction set.
+  Index (*best)(const T* cost, const double* g, Index size, double* slack) noexcept;
+
+  /// g_j <- min(g_j, cost_j - f).
+  void (*lower)(const T* cost, Index size, double f, double* g) noexcept;
+
   /// The sum of t_j cost_j where t_j > 0.
   double (*total_cost)(const T* cost, const double* t, Index size) noexcept;
 

@@ -1,9 +1,10 @@
-"""Optimal transport: entropic and quadratic, on matrices of costs and between clouds of points."""
+"""Optimal transport, exact, entropic and quadratic, on matrices of costs and between clouds of points."""
 
 from nearlinear.ot import compat
 from nearlinear.ot._barycenter import BarycenterResult, barycenter
 from nearlinear.ot._batch import SinkhornBatch, sinkhorn_batch
 from nearlinear.ot._divergence import SinkhornDivergence, sinkhorn_divergence
+from nearlinear.ot._exact import ExactIteration, ExactResult, ExactWarning, exact
 from nearlinear.ot._plan import TransportPlan
 from nearlinear.ot._quadratic import QuadraticResult, quadratic
 from nearlinear.ot._result import SinkhornGradient, SinkhornIteration, SinkhornResult, SinkhornWarning
@@ -11,6 +12,9 @@ from nearlinear.ot._sinkhorn import sinkhorn
 
 __all__ = [
     "BarycenterResult",
+    "ExactIteration",
+    "ExactResult",
+    "ExactWarning",
     "QuadraticResult",
     "SinkhornBatch",
     "SinkhornDivergence",
@@ -21,6 +25,7 @@ __all__ = [
     "TransportPlan",
     "barycenter",
     "compat",
+    "exact",
     "quadratic",
     "sinkhorn",
     "sinkhorn_batch",

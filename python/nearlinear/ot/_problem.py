@@ -146,7 +146,13 @@ def check_positive(name: str, value: float) -> float:
     return number
 
 
-def check_sums(a: NDArray[np.float64], b: NDArray[np.float64], *, equal: bool = True) -> None:
+def check_sums(
+    a: NDArray[np.float64],
+    b: NDArray[np.float64],
+    *,
+    equal: bool = True,
+    unless: str = ", unless reg_marginals is given",
+) -> None:
     """Refuse sums that overflow, or differ by more than 1e-6 where they must be equal."""
     with np.errstate(over="ignore"):
         sums = a.sum(), b.sum()
@@ -154,9 +160,7 @@ def check_sums(a: NDArray[np.float64], b: NDArray[np.float64], *, equal: bool = 
         if not np.isfinite(total):
             raise ValueError(f"the sum of {name} is {total}; it must be finite")
     if equal and abs(sums[0] - sums[1]) > 1e-6 * max(sums):
-        raise ValueError(
-            f"a sums to {sums[0]} and b to {sums[1]}; the sums must be equal, unless reg_marginals is given"
-        )
+        raise ValueError(f"a sums to {sums[0]} and b to {sums[1]}; the sums must be equal{unless}")
 
 
 def check_reg_marginals(value: float | Sequence[float] | None) -> tuple[float, float]:

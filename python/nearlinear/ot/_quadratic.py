@@ -196,7 +196,7 @@ def quadratic(
     cost = check_cost(C, x, y, metric, dtype)
     n, m = cost.shape
     first, second = check_masses("a", a, n), check_masses("b", b, m)
-    check_sums(first, second)
+    check_sums(first, second, unless="")
     if not (first.all() and second.all()):
         check_entries(cost)
     number, tolerance = check_positive("reg", reg), check_positive("tol", tol)

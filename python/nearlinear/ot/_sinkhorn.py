@@ -133,7 +133,7 @@ def sinkhorn(
     `C` - `reg` here; by :math:`\mathrm{KL}(P | a b^T)`, that of `C` - `reg` - `reg` :math:`\log(a b^T)`.
 
     Where `reg` is below some 1e-4 of the range of the costs, the exact problem, a linear program, is often solved
-    faster than this one.
+    faster than this one, by `exact`.
 
     References
     ----------
