@@ -195,6 +195,6 @@ def _plot(shown: dict[str, NDArray[Any]], outcomes: list[Outcome], path: Path) -
         bars.bar_label(drawn, [f"{name}, {1e3 * seconds:.0f} ms" for name, seconds in names_and_times], padding=3)
     bars.set_yticks(rows, [outcome.task.replace(" of", "\nof") for outcome in outcomes])
     bars.invert_yaxis()
-    bars.margins(x=0.5)
-    bars.set(xlabel="milliseconds", title="Times")
+    longest = 1e3 * max(max(outcome.seconds, outcome.peer_seconds) for outcome in outcomes)
+    bars.set(xscale="log", xlim=(1, 30 * longest), xlabel="milliseconds", title="Times")
     figure.savefig(path, dpi=130)
