@@ -34,8 +34,8 @@ void bind_exact(nb::module_& module) {
             const nb::gil_scoped_acquire gil;
             return !nb::cast<bool>(nb::bool_(each_round(nb::make_tuple(at.iteration, at.cost, at.forbidden_mass))));
           };
-        const nearlinear::TransportCost<T> cost = cost_of<T>(C, y, metric);
-        auto result = without_gil([&] { return nearlinear::exact<T>(view(a), view(b), cost, options, run); });
+        const nearlinear::TransportProblem<T> problem{view(a), view(b), cost_of<T>(C, y, metric)};
+        auto result = without_gil([&] { return nearlinear::exact<T>(problem, options, run); });
         std::copy(result.f.begin(), result.f.end(), f.data());
         std::copy(result.g.begin(), result.g.end(), g.data());
         return Tuple(nb::make_tuple(static_cast<int>(result.status), as_numpy(std::move(result.plan.data)),

@@ -29,7 +29,7 @@ void bind_quadratic(nb::module_& module) {
           options.f = {f.data(), f.size()};
           options.g = {g.data(), g.size()};
         }
-        const nearlinear::SinkhornProblem<T> problem{view(a), view(b), cost_of<T>(C, y, metric)};
+        const nearlinear::TransportProblem<T> problem{view(a), view(b), cost_of<T>(C, y, metric)};
         auto result = without_gil([&] { return nearlinear::quadratic<T>(problem, options, run); });
         std::copy(result.f.begin(), result.f.end(), f.data());
         std::copy(result.g.begin(), result.g.end(), g.data());

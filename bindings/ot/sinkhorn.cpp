@@ -70,7 +70,7 @@ void bind_sinkhorn(nb::module_& module) {
           options.g = {g.data(), g.size()};
         }
         options.callback = callback_of(each_iteration);
-        const nearlinear::SinkhornProblem<T> problem{view(a), view(b), cost_of<T>(C, y, metric)};
+        const nearlinear::TransportProblem<T> problem{view(a), view(b), cost_of<T>(C, y, metric)};
         return unpack(without_gil([&] { return nearlinear::sinkhorn<T>(problem, options, run); }), f, g);
       },
       "a"_a.noconvert(), "b"_a.noconvert(), "C"_a.noconvert(), "y"_a.noconvert(), "metric"_a, "f"_a.noconvert(),
@@ -91,7 +91,7 @@ void bind_sinkhorn_batch(nb::module_& module, const char* name) {
         const nearlinear::RunOptions run = run_options(n_threads, callback);
         const nearlinear::SinkhornOptions options =
             Options{reg, method, tol, maxiter, reg_marginals, sns_sweeps, sns_density}.core();
-        std::vector<nearlinear::SinkhornProblem<T>> problems;
+        std::vector<nearlinear::TransportProblem<T>> problems;
         for (std::size_t k = 0; k < A.size(); ++k)
           problems.push_back({view(A[k]), view(B[k]), cost_of<T>(C[k], y[k], metric)});
         const auto results = without_gil(

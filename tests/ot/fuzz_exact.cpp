@@ -53,7 +53,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       if (sum > 0) mass /= sum;
   }
   try {
-    const auto result = exact<double>(problem.a, problem.b, problem.cost());
+    const auto result = exact<double>({problem.a, problem.b, problem.cost()});
     double duals = 0;
     for (std::size_t i = 0; i < problem.a.size(); ++i) duals += problem.a[i] * result.f[i];
     for (std::size_t j = 0; j < problem.b.size(); ++j) duals += problem.b[j] * result.g[j];

@@ -14,7 +14,7 @@ namespace {
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
 ExactResult<double> solve(const DenseProblem& problem, const ExactOptions& options = {}, const RunOptions& run = {}) {
-  return exact<double>(problem.a, problem.b, problem.cost(), options, run);
+  return exact<double>({problem.a, problem.b, problem.cost()}, options, run);
 }
 
 /// Marginals, dual inequalities and the absence of a gap: optimal, whoever computed it.
@@ -49,7 +49,8 @@ void check_optimal(const DenseProblem& problem, const ExactResult<double>& resul
 
 TEST("the example of exact's header") {
   const std::vector<double> cost{0, 1, 1, 0};
-  const auto result = exact<double>({}, {}, MatrixView<const double>(cost.data(), 2, 2), {});
+  const MatrixView<const double> C(cost.data(), 2, 2);
+  const auto result = exact<double>({.cost = C});
   CHECK(result.status == ExactStatus::optimal);
   CHECK(result.cost == 0);
   CHECK(result.plan.nnz() == 2);
@@ -61,8 +62,7 @@ TEST("plans are optimal, and float costs and points give them, too") {
     check_optimal(problem, solve(problem));
     const std::vector<float> single(problem.C.begin(), problem.C.end());
     std::copy(single.begin(), single.end(), problem.C.begin());
-    const auto result =
-        exact<float>(problem.a, problem.b, TransportCost<float>(MatrixView<const float>(single.data(), n, m)));
+    const auto result = exact<float>({problem.a, problem.b, MatrixView<const float>(single.data(), n, m)});
     CHECK(result.status == ExactStatus::optimal);
     CHECK(result.cost == solve(problem).cost);
 
@@ -78,8 +78,8 @@ TEST("plans are optimal, and float costs and points give them, too") {
         problem.C[static_cast<std::size_t>(i * m + j)] = sum;
       }
     check_optimal(problem,
-                  exact<double>(problem.a, problem.b,
-                                PointCloudCost<double>{{x.data(), n, 2}, {y.data(), m, 2}, CostMetric::cityblock}));
+                  exact<double>({problem.a, problem.b,
+                                 PointCloudCost<double>{{x.data(), n, 2}, {y.data(), m, 2}, CostMetric::cityblock}}));
   }
 }
 

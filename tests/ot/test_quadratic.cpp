@@ -20,8 +20,8 @@ QuadraticResult<double> solve(const DenseProblem& problem, const QuadraticOption
 
 TEST("the example of the header") {
   const std::vector<double> cost{0, 1, 1, 0};
-  const SinkhornProblem<double> problem{.cost = MatrixView<const double>(cost.data(), 2, 2)};
-  const auto result = quadratic(problem, {.reg = 0.1});
+  const MatrixView<const double> C(cost.data(), 2, 2);
+  const auto result = quadratic<double>({.cost = C}, {.reg = 0.1});
   CHECK(result.status == SinkhornStatus::converged);
   CHECK(result.plan.nnz() == 2);
   CHECK(std::abs(result.plan.data[0] - 0.5) < 1e-12 && std::abs(result.plan.data[1] - 0.5) < 1e-12);

@@ -23,8 +23,8 @@ SinkhornResult solve(const DenseProblem& problem, const SinkhornOptions& options
 
 TEST("the example of the header") {
   const std::vector<double> cost{0, 1, 1, 0};
-  const SinkhornProblem<double> problem{.cost = MatrixView<const double>(cost.data(), 2, 2)};
-  const auto result = sinkhorn(problem, {.reg = 0.1});
+  const MatrixView<const double> C(cost.data(), 2, 2);
+  const auto result = sinkhorn<double>({.cost = C}, {.reg = 0.1});
   CHECK(result.status == SinkhornStatus::converged);
   CHECK(std::abs(result.cost - 4.54e-5) < 1e-7);
 }
@@ -176,10 +176,10 @@ TEST("a workspace changes nothing but allocations") {
 
 TEST("many problems have the results of one at a time, on any number of threads") {
   std::vector<DenseProblem> data;
-  std::vector<SinkhornProblem<double>> problems;
+  std::vector<TransportProblem<double>> problems;
   for (std::uint64_t k = 0; k < 20; ++k) data.push_back(random_problem(30 + static_cast<Index>(k), 40, k));
   for (const DenseProblem& problem : data) problems.push_back({problem.a, problem.b, problem.cost()});
-  const std::span<const SinkhornProblem<double>> all(problems);
+  const std::span<const TransportProblem<double>> all(problems);
   for (const int threads : {1, 2, 4})
     for (const std::size_t count : {std::size_t{0}, std::size_t{1}, std::size_t{3}, data.size()}) {
       const auto results = sinkhorn_batch(all.first(count), {.reg = 0.01}, {.n_threads = threads});
@@ -193,8 +193,8 @@ TEST("many problems have the results of one at a time, on any number of threads"
   CHECK_THROWS(sinkhorn_batch(all, {.reg = 0.01}, {.n_threads = 2}), std::invalid_argument, "problem 7: sinkhorn: a");
   data[7].a[0] = mass;
   const DenseProblem large = random_problem(800, 800, 1);
-  const std::vector<SinkhornProblem<double>> many(20, {large.a, large.b, large.cost()});
-  CHECK_THROWS(sinkhorn_batch(std::span<const SinkhornProblem<double>>(many), {.reg = 1e-4, .tol = 1e-14},
+  const std::vector<TransportProblem<double>> many(20, {large.a, large.b, large.cost()});
+  CHECK_THROWS(sinkhorn_batch(std::span<const TransportProblem<double>>(many), {.reg = 1e-4, .tol = 1e-14},
                               {.n_threads = 2, .keep_going = [](double) { return false; }}),
                interrupted, "stopped by the caller");
 }

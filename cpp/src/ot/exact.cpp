@@ -299,8 +299,8 @@ void report_plan(const Solver& solver, const Marginal& rows, const Marginal& col
 }  // namespace
 
 template <class T>
-ExactResult<T> exact(std::span<const double> a, std::span<const double> b, const TransportCost<T>& cost,
-                     const ExactOptions& options, const RunOptions& run) {
+ExactResult<T> exact(const TransportProblem<T>& problem, const ExactOptions& options, const RunOptions& run) {
+  const auto& [a, b, cost] = problem;
   require_valid_cost(cost, "exact");
   const Index n = cost_rows(cost), m = cost_cols(cost);
   require_options(options, n, m);
@@ -353,9 +353,7 @@ ExactResult<T> exact(std::span<const double> a, std::span<const double> b, const
   return result;
 }
 
-template ExactResult<float> exact(std::span<const double>, std::span<const double>, const TransportCost<float>&,
-                                  const ExactOptions&, const RunOptions&);
-template ExactResult<double> exact(std::span<const double>, std::span<const double>, const TransportCost<double>&,
-                                   const ExactOptions&, const RunOptions&);
+template ExactResult<float> exact(const TransportProblem<float>&, const ExactOptions&, const RunOptions&);
+template ExactResult<double> exact(const TransportProblem<double>&, const ExactOptions&, const RunOptions&);
 
 }  // namespace nearlinear

@@ -285,7 +285,7 @@ class QuadraticSolver {
 }  // namespace
 
 template <class T>
-QuadraticResult<T> quadratic(const SinkhornProblem<T>& given, const QuadraticOptions& options, const RunOptions& run) {
+QuadraticResult<T> quadratic(const TransportProblem<T>& given, const QuadraticOptions& options, const RunOptions& run) {
   const TransportCost<T>& cost = given.cost;
   require_valid_cost(cost, "quadratic");
   const Index n = cost_rows(cost), m = cost_cols(cost);
@@ -379,7 +379,7 @@ QuadraticResult<T> quadratic(const SinkhornProblem<T>& given, const QuadraticOpt
   return result;
 }
 
-template QuadraticResult<float> quadratic(const SinkhornProblem<float>&, const QuadraticOptions&, const RunOptions&);
-template QuadraticResult<double> quadratic(const SinkhornProblem<double>&, const QuadraticOptions&, const RunOptions&);
+template QuadraticResult<float> quadratic(const TransportProblem<float>&, const QuadraticOptions&, const RunOptions&);
+template QuadraticResult<double> quadratic(const TransportProblem<double>&, const QuadraticOptions&, const RunOptions&);
 
 }  // namespace nearlinear

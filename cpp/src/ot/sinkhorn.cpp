@@ -142,7 +142,7 @@ std::size_t SinkhornWorkspace::nbytes() const {
 }
 
 template <class T>
-SinkhornResult sinkhorn(const SinkhornProblem<T>& given, const SinkhornOptions& options, const RunOptions& run,
+SinkhornResult sinkhorn(const TransportProblem<T>& given, const SinkhornOptions& options, const RunOptions& run,
                         SinkhornWorkspace* workspace) {
   const TransportCost<T>& cost = given.cost;
   require_valid_cost(cost, "sinkhorn");
@@ -237,9 +237,9 @@ SinkhornResult sinkhorn(const SinkhornProblem<T>& given, const SinkhornOptions& 
   return result;
 }
 
-template SinkhornResult sinkhorn(const SinkhornProblem<float>&, const SinkhornOptions&, const RunOptions&,
+template SinkhornResult sinkhorn(const TransportProblem<float>&, const SinkhornOptions&, const RunOptions&,
                                  SinkhornWorkspace*);
-template SinkhornResult sinkhorn(const SinkhornProblem<double>&, const SinkhornOptions&, const RunOptions&,
+template SinkhornResult sinkhorn(const TransportProblem<double>&, const SinkhornOptions&, const RunOptions&,
                                  SinkhornWorkspace*);
 
 }  // namespace nearlinear

@@ -11,8 +11,8 @@
 namespace nearlinear {
 
 template <class T>
-std::vector<SinkhornResult> sinkhorn_batch(std::span<const SinkhornProblem<T>> problems, const SinkhornOptions& options,
-                                           const RunOptions& run) {
+std::vector<SinkhornResult> sinkhorn_batch(std::span<const TransportProblem<T>> problems,
+                                           const SinkhornOptions& options, const RunOptions& run) {
   require(options.f.empty() && options.g.empty(), "sinkhorn_batch: f and g to start from are for single problems");
   require(!options.callback, "sinkhorn_batch: a callback is for single problems");
   const Index count = std::ssize(problems);
@@ -20,7 +20,7 @@ std::vector<SinkhornResult> sinkhorn_batch(std::span<const SinkhornProblem<T>> p
   if (count == 0) return results;
   constexpr double passes = 30, nanoseconds_per_pair = 1, most = 1e18;
   double pairs = 0;
-  for (const SinkhornProblem<T>& problem : problems)
+  for (const TransportProblem<T>& problem : problems)
     pairs += static_cast<double>(ot::cost_rows(problem.cost)) * static_cast<double>(ot::cost_cols(problem.cost));
   const int threads =
       thread_count(run.n_threads, static_cast<Index>(std::min(most, pairs * passes * nanoseconds_per_pair)));
@@ -66,9 +66,9 @@ std::vector<SinkhornResult> sinkhorn_batch(std::span<const SinkhornProblem<T>> p
   return results;
 }
 
-template std::vector<SinkhornResult> sinkhorn_batch(std::span<const SinkhornProblem<float>>, const SinkhornOptions&,
+template std::vector<SinkhornResult> sinkhorn_batch(std::span<const TransportProblem<float>>, const SinkhornOptions&,
                                                     const RunOptions&);
-template std::vector<SinkhornResult> sinkhorn_batch(std::span<const SinkhornProblem<double>>, const SinkhornOptions&,
+template std::vector<SinkhornResult> sinkhorn_batch(std::span<const TransportProblem<double>>, const SinkhornOptions&,
                                                     const RunOptions&);
 
 }  // namespace nearlinear

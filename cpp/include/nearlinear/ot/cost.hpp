@@ -1,6 +1,7 @@
-/// What it costs to move mass from i to j.
+/// What is to be transported, and what it costs to move mass from i to j.
 #pragma once
 
+#include <span>
 #include <variant>
 
 #include "nearlinear/core.hpp"
@@ -26,5 +27,13 @@ struct PointCloudCost {
 /// A matrix of costs, n x m, of which +Inf forbids a pair, or two clouds of points.
 template <class T>
 using TransportCost = std::variant<MatrixView<const T>, PointCloudCost<T>>;
+
+/// What is to be transported where.
+template <class T>  // float, double
+struct TransportProblem {
+  std::span<const double> a = {};  ///< n masses; empty: 1/n each
+  std::span<const double> b = {};  ///< m masses; empty: 1/m each
+  TransportCost<T> cost;
+};
 
 }  // namespace nearlinear

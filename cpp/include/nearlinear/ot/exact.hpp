@@ -73,10 +73,9 @@ struct ExactResult {
 /// cycle: W. H. Cunningham, "A network simplex method", Mathematical Programming 11, 1976.
 ///
 ///     const std::vector<double> cost{0, 1, 1, 0};
-///     const auto result = nearlinear::exact<double>(
-///         {}, {}, nearlinear::MatrixView<const double>(cost.data(), 2, 2), {});   // result.cost = 0
+///     const nearlinear::MatrixView<const double> C(cost.data(), 2, 2);
+///     const auto result = nearlinear::exact<double>({.cost = C});   // result.cost = 0
 template <class T>  // float, double
-ExactResult<T> exact(std::span<const double> a, std::span<const double> b, const TransportCost<T>& cost,
-                     const ExactOptions& options = {}, const RunOptions& run = {});
+ExactResult<T> exact(const TransportProblem<T>& problem, const ExactOptions& options = {}, const RunOptions& run = {});
 
 }  // namespace nearlinear

@@ -56,10 +56,10 @@ struct QuadraticResult {
 /// optimal transport", AISTATS 2018.
 ///
 ///     const std::vector<double> cost{0, 1, 1, 0};
-///     const nearlinear::SinkhornProblem<double> problem{.cost = nearlinear::MatrixView<const double>(cost.data(), 2,
-///     2)}; const auto result = nearlinear::quadratic(problem, {.reg = 0.1});   // result.plan = diag(0.5, 0.5)
+///     const nearlinear::MatrixView<const double> C(cost.data(), 2, 2);
+///     const auto result = nearlinear::quadratic<double>({.cost = C}, {.reg = 0.1});   // result.plan = diag(0.5, 0.5)
 template <class T>  // float, double
-QuadraticResult<T> quadratic(const SinkhornProblem<T>& problem, const QuadraticOptions& options,
+QuadraticResult<T> quadratic(const TransportProblem<T>& problem, const QuadraticOptions& options,
                              const RunOptions& run = {});
 
 }  // namespace nearlinear

@@ -26,14 +26,6 @@ enum class SinkhornStatus {
   infeasible,  ///< the pairs that C allows admit no plan with these marginals
 };
 
-/// What is to be transported where.
-template <class T>  // float, double
-struct SinkhornProblem {
-  std::span<const double> a = {};  ///< n masses; empty: 1/n each
-  std::span<const double> b = {};  ///< m masses; empty: 1/m each
-  TransportCost<T> cost;
-};
-
 /// After an iteration.
 struct SinkhornIteration {
   Index iteration = 0;
@@ -138,16 +130,16 @@ class SinkhornWorkspace {
 ///
 ///
 ///     const std::vector<double> cost{0, 1, 1, 0};
-///     const nearlinear::SinkhornProblem<double> problem{.cost = nearlinear::MatrixView<const double>(cost.data(), 2,
-///     2)}; const auto result = nearlinear::sinkhorn(problem, {.reg = 0.1});   // result.cost = 4.54e-5
+///     const nearlinear::MatrixView<const double> C(cost.data(), 2, 2);
+///     const auto result = nearlinear::sinkhorn<double>({.cost = C}, {.reg = 0.1});   // result.cost = 4.54e-5
 template <class T>  // float, double
-SinkhornResult sinkhorn(const SinkhornProblem<T>& problem, const SinkhornOptions& options, const RunOptions& run = {},
+SinkhornResult sinkhorn(const TransportProblem<T>& problem, const SinkhornOptions& options, const RunOptions& run = {},
                         SinkhornWorkspace* workspace = nullptr);
 
 /// Many problems with the same options: each on one thread, several at a time, where there are more problems than
 /// threads; results as of sinkhorn(), to the last bit. Neither a start nor a callback may be given.
 template <class T>  // float, double
-std::vector<SinkhornResult> sinkhorn_batch(std::span<const SinkhornProblem<T>> problems, const SinkhornOptions& options,
-                                           const RunOptions& run = {});
+std::vector<SinkhornResult> sinkhorn_batch(std::span<const TransportProblem<T>> problems,
+                                           const SinkhornOptions& options, const RunOptions& run = {});
 
 }  // namespace nearlinear
