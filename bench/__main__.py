@@ -21,10 +21,9 @@ def main() -> int:
     folder = options.output or (RESULTS / "quick" if options.quick else RESULTS)
     failures = []
     for name in [room for named in options.rooms or ROOMS for room in find(named)]:
-        found = _run(importlib.import_module(f"bench.{name}").ROOM, options.threads, options.quick)
         results = folder / f"{stem(name)}.json"
         results.parent.mkdir(parents=True, exist_ok=True)
-        results.write_text(json.dumps(found.content, indent=1) + "\n")
+        found = _run(importlib.import_module(f"bench.{name}").ROOM, options.threads, options.quick, results)
         _print_tables(found)
         plots.save(found, results.with_suffix(".png"))
         failures += found.failures()
@@ -55,7 +54,8 @@ def _thread_counts(text: str) -> list[int]:
     return sorted(set(counts))
 
 
-def _run(room: harness.Room, threads: Sequence[int], quick: bool) -> Report:
+def _run(room: harness.Room, threads: Sequence[int], quick: bool, results: Path) -> Report:
+    """Measure all cases, and write what there is after each of them: a run may take an hour, or be stopped."""
     packages = dict.fromkeys(package for contender in room.contenders for package in contender.packages)
     stamp = machine.stamp(packages)
     load_before = machine.load()
@@ -65,6 +65,9 @@ def _run(room: harness.Room, threads: Sequence[int], quick: bool) -> Report:
         "bound": room.bound,
         "remark": room.remark,
         "along": room.along,
+        "rate": room.rate,
+        "cap": room.longest_call(quick),
+        "pictures": room.pictures,
         "quick": quick,
         "command": _command(room, threads, quick),
         "machine": stamp,
@@ -79,8 +82,9 @@ def _run(room: harness.Room, threads: Sequence[int], quick: bool) -> Report:
     for case, measurements in harness.run(room, threads, quick):
         content["cases"].append(case)
         content["measurements"] += measurements
+        stamp["load"] = {"before": load_before, "after": machine.load()}
+        results.write_text(json.dumps(content, indent=1) + "\n")
         _print_case(content, case["name"])
-    stamp["load"] = {"before": load_before, "after": machine.load()}
     return Report(content)
 
 
@@ -104,6 +108,8 @@ def _print_tables(found: Report) -> None:
     for threads in found.threads:
         print(f"\nthreads: {threads}\n{report.ratio_table(found, threads)}")
     print(f"\n{report.comparison_table(found)}\n")
+    if found.comparisons_in_part():
+        print(f"{report.part_table(found)}\n")
     for note in found.notes():
         print(note)
     sys.stdout.flush()

@@ -7,6 +7,8 @@ from typing import Any
 from bench.report import Report
 
 FURTHEST = 16.0  # the right end of the performance profile: so many times the time of the best
+FURTHEST_CAPPED = 1024.0  # the same where peers are stopped, which may take very much longer
+IN_A_ROW = 3  # names in the legend, per number of threads
 
 
 def save(report: Report, path: Path) -> None:
@@ -16,7 +18,9 @@ def save(report: Report, path: Path) -> None:
     except ImportError:
         print("no pictures: pip install matplotlib")
         return
-    draws = [(_draw_profiles, 3.6), (_draw_rates, 0.6 + 0.09 * len(report.cases) * (2 + len(_timed(report))))]
+    draws = [(_draw_profiles, 3.6)]
+    if report.cap is None:  # else most peers have few rates to show
+        draws.append((_draw_rates, 0.6 + 0.09 * len(report.cases) * (2 + len(_timed(report)))))
     if report.content.get("along"):  # which reports of the past lack
         draws.append((_draw_times, 3.6))
     heights = [height for _, height in draws]
@@ -25,21 +29,23 @@ def save(report: Report, path: Path) -> None:
     for threads, column in zip(report.threads, axes.T, strict=True):
         for (draw, _), one in zip(draws, column, strict=True):
             draw(one, report, threads)
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=len(report.contenders))
+    columns = IN_A_ROW * len(report.threads) if report.cap is not None else len(report.contenders)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=columns)
     figure.savefig(path, dpi=110, metadata={"Software": None})  # equal figures give equal files
 
 
 def _timed(report: Report) -> list[str]:
-    return [contender for contender in report.contenders if contender not in report.role("limit")]
+    return [one for one in report.contenders if one not in (*report.role("limit"), *report.role("context"))]
 
 
 def _draw_profiles(axes: Any, report: Report, threads: int) -> None:
     """Draw what share of the cases each contender does within a factor of the best (Dolan and More, 2002)."""
+    furthest = FURTHEST if report.cap is None else FURTHEST_CAPPED
     for contender in _timed(report):
-        factors = sorted(one for one in _factors_of_best(report, threads, contender) if one < FURTHEST)
+        factors = sorted(one for one in _factors_of_best(report, threads, contender) if one < furthest)
         shares = [(rank + 1) / len(report.cases) for rank in range(len(factors))]
         axes.step(
-            [1, *factors, FURTHEST],
+            [1, *factors, furthest],
             [0, *shares, shares[-1] if shares else 0],
             where="post",
             label=contender,
@@ -47,7 +53,7 @@ def _draw_profiles(axes: Any, report: Report, threads: int) -> None:
         )
     axes.set_xscale("log", base=2)
     axes.xaxis.set_major_formatter("{x:g}")
-    axes.set(xlim=(1, FURTHEST), ylim=(0, 1.03), xlabel="times the time of the best contender", ylabel="share of cases")
+    axes.set(xlim=(1, furthest), ylim=(0, 1.03), xlabel="times the time of the best contender", ylabel="share of cases")
     axes.set_title(f"Performance profile, threads: {threads}")
     axes.grid(alpha=0.3)
 
@@ -71,7 +77,7 @@ def _draw_rates(axes: Any, report: Report, threads: int) -> None:
         axes.barh(places, rates, height, color=_style(report, contender)["color"])
     axes.set_yticks(range(len(report.cases)), report.cases)
     axes.set_ylim(len(report.cases) - 0.5, -0.5)
-    axes.set(xlabel="GFLOP/s", title=f"Rates, threads: {threads}")
+    axes.set(xlabel=report.rate_name, title=f"Rates, threads: {threads}")
     axes.grid(axis="x", alpha=0.3)
 
 

@@ -1,11 +1,13 @@
 """What a run found, as it stands in the JSON file, and the tables that are made of it: on the terminal and in docs."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 MILLI, MEGA, GIGA = 1e-3, 1e6, 1e9
+WITHOUT_TIME = ("capped", "wrong", "failed")
+COMPARED = ("threads", "cases", "geometric mean", "least", "in the case")
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,7 @@ class Comparison:
     against: str
     threads: int
     ratios: dict[str, float]  # by case
+    part: str = ""  # of the cases
 
     @property
     def geometric_mean(self) -> float:
@@ -39,6 +42,8 @@ class Report:
         self.cases = list(self.facts)
         self.threads = sorted({measurement["threads"] for measurement in content["measurements"]})
         self.contenders = [contender["name"] for contender in content["contenders"]]
+        self.cap: float | None = content.get("cap")  # which reports of the past lack
+        self.rate_name: str = content.get("rate", "GFLOP/s")
         self._found = {(one["case"], one["threads"], one["contender"]): one for one in content["measurements"]}
 
     def role(self, role: str) -> list[str]:
@@ -56,9 +61,14 @@ class Report:
         found = self.measurement(case, threads, contender)
         return found["median"] if found["status"] == "ok" else None
 
+    def counted_seconds(self, case: str, threads: int, contender: str) -> float | None:
+        """Return the time, and the cap for who was stopped or has no right result."""
+        status = self.measurement(case, threads, contender)["status"]
+        return self.cap if status in WITHOUT_TIME else self.seconds(case, threads, contender)
+
     def ratio(self, case: str, threads: int, contender: str) -> float | None:
-        """Return how many times as long as ours the contender takes."""
-        ours, theirs = self.seconds(case, threads, self.ours), self.seconds(case, threads, contender)
+        """Return how many times as long as ours the contender takes, or at least takes."""
+        ours, theirs = self.seconds(case, threads, self.ours), self.counted_seconds(case, threads, contender)
         return None if ours is None or theirs is None else theirs / ours
 
     def rate(self, case: str, threads: int, contender: str) -> float | None:
@@ -68,18 +78,44 @@ class Report:
 
     def comparisons(self) -> list[Comparison]:
         """Compare with the best peer of each kind that the room names, per number of threads."""
+        return self._comparisons("", lambda case, peers: True)
+
+    def comparisons_in_part(self) -> list[Comparison]:
+        """Compare in the families of cases, and in the cases that some peers or all of them finished."""
+        families = {case["name"]: case.get("family", "") for case in self.content["cases"]}
+
+        def is_in(family: str) -> Callable[[str, Sequence[str]], bool]:
+            return lambda case, peers: families[case] == family
+
+        made = []
+        for family in dict.fromkeys(filter(None, families.values())):
+            made += self._comparisons(family, is_in(family))
+        if self.cap is not None:
+            made += self._comparisons("one of them finished", lambda case, peers: any(self._finished(case, peers)))
+            made += self._comparisons("all of them finished", lambda case, peers: all(self._finished(case, peers)))
+        return made
+
+    def _comparisons(self, part: str, is_in_part: Callable[[str, Sequence[str]], bool]) -> list[Comparison]:
         made = [
-            Comparison(against, threads, self._ratios_to_best(peers, threads))
+            Comparison(against, threads, self._ratios_to_best(peers, threads, is_in_part), part)
             for threads in self.threads
             for against, peers in self.content["summaries"].items()
         ]
         return [comparison for comparison in made if comparison.ratios]
 
-    def _ratios_to_best(self, peers: Sequence[str], threads: int) -> dict[str, float]:
+    def _finished(self, case: str, peers: Sequence[str]) -> list[bool]:
+        """Say of each peer that was tried whether it came to a right result, on whatever number of threads."""
+        statuses = [[self.measurement(case, count, peer)["status"] for count in self.threads] for peer in peers]
+        return ["ok" in status for status in statuses if "skipped" not in status]
+
+    def _ratios_to_best(
+        self, peers: Sequence[str], threads: int, is_in_part: Callable[[str, Sequence[str]], bool]
+    ) -> dict[str, float]:
         ratios = {}
-        for case in self.cases:
+        for case in (case for case in self.cases if is_in_part(case, peers)):
             ours = self.seconds(case, threads, self.ours)
-            theirs = [self.seconds(case, count, peer) for peer in peers for count in self.threads if count <= threads]
+            counts = [count for count in self.threads if count <= threads]
+            theirs = [self.counted_seconds(case, count, peer) for peer in peers for count in counts]
             known = [seconds for seconds in theirs if seconds is not None]
             if ours is not None and known:
                 ratios[case] = min(known) / ours
@@ -96,7 +132,7 @@ class Report:
 
     def notes(self) -> list[str]:
         """Say who was not timed, and why."""
-        return self._notes(("skipped", "wrong", "failed"))
+        return self._notes(("skipped", "wrong", "failed", "capped"))
 
     def _notes(self, statuses: Sequence[str]) -> list[str]:
         cases: dict[str, list[str]] = {}
@@ -107,13 +143,18 @@ class Report:
         return [f"{note} ({'all' if len(of) == len(self.cases) else ', '.join(of)})" for note, of in cases.items()]
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a Markdown table, aligned for reading as it stands: names and text to the left, numbers to the right."""
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], words: Sequence[str] = ()) -> str:
+    """
+    Return a Markdown table, aligned for reading as it stands: names and text to the left, numbers to the right.
+
+    ``words`` are what may stand among numbers.
+    """
     columns: list[list[str]] = []
     for title, *cells in zip(header, *rows, strict=True):
         texts = [text.replace("|", r"\|") for text in (title, *cells)]
         width = max(3, *(len(text) for text in texts))
-        are_numbers = bool(columns) and all(text[0].isdigit() for text in cells if text)
+        numbers = [text.lstrip(">") for text in cells if text and text not in words]
+        are_numbers = bool(columns) and all(text[0].isdigit() for text in numbers)
         rule = "-" * (width - 1) + ":" if are_numbers else "-" * width
         first, *others = [text.rjust(width) if are_numbers else text.ljust(width) for text in texts]
         columns.append([first, rule, *others])
@@ -121,29 +162,42 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def comparison_table(report: Report) -> str:
-    header = ["times faster than", "threads", "cases", "geometric mean", "least", "in the case"]
-    rows = []
-    for one in report.comparisons():
-        case, least = one.least
-        counts = [str(one.threads), str(len(one.ratios))]
-        rows.append([one.against, *counts, number(one.geometric_mean), number(least), case])
-    return table(header, rows)
+    header = ["times faster than", *COMPARED]
+    return table(header, [[one.against, *_compared(one)] for one in report.comparisons()])
+
+
+def part_table(report: Report) -> str:
+    header = ["cases of", "times faster than", *COMPARED]
+    return table(header, [[one.part, one.against, *_compared(one)] for one in report.comparisons_in_part()])
+
+
+def _compared(one: Comparison) -> list[str]:
+    case, least = one.least
+    return [str(one.threads), str(len(one.ratios)), number(one.geometric_mean), number(least), case]
 
 
 def ratio_table(report: Report, threads: int) -> str:
     """Return a row per case: our time and rate, and for every other contender how many times as long it takes."""
     others = [contender for contender in report.contenders if contender != report.ours]
-    header = ["case", f"{report.ours} ms", "GFLOP/s", *others]
+    header = ["case", f"{report.ours} ms", report.rate_name, *others]
     rows = [
         [
             case,
             number(report.seconds(case, threads, report.ours), MILLI),
             number(report.rate(case, threads, report.ours)),
-            *(number(report.ratio(case, threads, other)) for other in others),
+            *(_ratio(report, case, threads, other) for other in others),
         ]
         for case in report.cases
     ]
-    return table(header, rows)
+    return table(header, rows, WITHOUT_TIME if report.cap is not None else ())
+
+
+def _ratio(report: Report, case: str, threads: int, contender: str) -> str:
+    ratio = report.ratio(case, threads, contender)
+    status = report.measurement(case, threads, contender)["status"]
+    if ratio is None or status in ("wrong", "failed"):
+        return "" if ratio is None else status
+    return f"{'>' if status == 'capped' else ''}{number(ratio)}"
 
 
 def case_table(report: Report) -> str:
@@ -153,19 +207,27 @@ def case_table(report: Report) -> str:
 
 
 def measurement_table(report: Report, threads: int, cases: Sequence[str] | None = None) -> str:
-    """Return a row per case and contender: first call, minimum and median, memory, error."""
-    header = ["case", "contender", "first ms", "min ms", "median ms", "calls", "GFLOP/s", "memory MB", "error / bound"]
-    rows = [
-        [case, contender, *_measured(report, case, threads, contender)]
+    """Return a row per case and contender: first call, minimum and median, memory, error, what was found besides."""
+    measured = [
+        (case, contender, report.measurement(case, threads, contender))
         for case in cases or report.cases
         for contender in report.contenders
-        if report.measurement(case, threads, contender)["status"] != "skipped"
     ]
-    return table(header, rows)
+    found = list(dict.fromkeys(name for *_, one in measured for name in one.get("found", {})))
+    times = ["first ms", "min ms", "median ms", "calls", report.rate_name, "memory MB", "error / bound"]
+    rows = [
+        [case, contender, *_measured(report, case, threads, contender), *_found(one, found)]
+        for case, contender, one in measured
+        if one["status"] != "skipped"
+    ]
+    words = WITHOUT_TIME if report.cap is not None else ()
+    return table(["case", "contender", *times, *found], rows, words)
 
 
 def _measured(report: Report, case: str, threads: int, contender: str) -> list[str]:
     one = report.measurement(case, threads, contender)
+    if one["status"] == "capped":
+        return [f">{number(report.cap, MILLI)}", *[""] * 6]
     if one["status"] != "ok":
         return [one["status"], *[""] * 6]
     is_limit = contender in report.role("limit")
@@ -178,6 +240,11 @@ def _measured(report: Report, case: str, threads: int, contender: str) -> list[s
         "" if is_limit else number(one["memory"], MEGA),
         number(one.get("error")),
     ]
+
+
+def _found(one: dict[str, Any], names: Sequence[str]) -> list[str]:
+    found = one.get("found", {})
+    return [f"{found[name]:g}" if name in found else "" for name in names]
 
 
 def number(value: float | None, unit: float = 1.0) -> str:

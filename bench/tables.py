@@ -19,6 +19,7 @@ from bench.report import (
     comparison_table,
     measurement_table,
     number,
+    part_table,
     ratio_table,
     table,
 )
@@ -75,6 +76,12 @@ def _page(report: Report, picture: str | None) -> str:
     ]
     if picture is not None:
         parts.append(f"![Performance profiles of all contenders, and their rates]({picture})")
+    if report.comparisons_in_part():
+        parts.append(f"## Parts\nThe same, over some of the cases.\n\n{part_table(report)}")
+    folder = (DOCS / stem(report.room)).parent
+    for name, shown in report.content.get("pictures", {}).items():
+        if (folder / name).exists():
+            parts.append(f"## {shown}\n![{shown}]({name})")
     for threads in report.threads:
         heading = f"## Threads: {threads}\nThe median time of each contender over that of {report.ours}."
         parts.append(f"{heading}\n\n{ratio_table(report, threads)}")
@@ -98,12 +105,22 @@ def _machine(report: Report) -> str:
 
 def _explanation(report: Report) -> str:
     limits = ", ".join(f'"{name}"' for name in report.role("limit"))
-    return (
+    sentences = [
         "Ratios are of medians; the best peer is chosen case by case, and may use fewer threads than we do. "
         f"Errors are in units of their bound, `{report.content['bound']}`, u being the unit round-off. "
-        "A first call is that of a fresh process, and memory is what it takes on top. "
-        f"{limits} is no contender, but the time that none can beat. {report.content.get('remark', '')}"
-    ).rstrip()
+        "A first call is that of a fresh process, and memory is what it takes on top."
+    ]
+    if limits or "cap" not in report.content:  # which reports of the past lack
+        sentences.append(f"{limits} is no contender, but the time that none can beat.")
+    if report.role("context"):
+        contexts = ", ".join(f'"{name}"' for name in report.role("context"))
+        sentences.append(f"{contexts} is shown beside the others, and not ranked: see below.")
+    if report.cap is not None:
+        sentences.append(
+            f"A peer's call is stopped after {report.cap:g} s, which is marked by >. Who was stopped, failed or was "
+            f"wrong is not tried on harder cases, nor with fewer threads, and counts with {report.cap:g} s there."
+        )
+    return " ".join([*sentences, report.content.get("remark", "")]).rstrip()
 
 
 def _readme(reports: Sequence[Report]) -> str | None:

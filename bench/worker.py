@@ -6,8 +6,10 @@ the process is pinned.
 import gc
 import importlib
 import json
+import math
 import os
 import pickle
+import signal
 import statistics
 import sys
 import time
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 FEWEST, MOST = 3, 15  # repetitions
 SECONDS = {False: 1.0, True: 0.1}  # all repetitions together; True: --quick
 LONG_CALL = 1.0  # seconds; what takes longer is warm after the first call
+ONLY_CALL = 5.0  # seconds; in a room with a cap, what takes longer is called once
 
 
 def main() -> None:
@@ -56,11 +59,17 @@ def _measure(room: "Room", job: dict[str, Any]) -> dict[str, Any]:
         return {"status": "skipped", "message": f"pip install {install} ({error})" if install else str(error)}
     if call is None:
         return {"status": "skipped", "message": "not for this case"}
-    measured = _timed(call, SECONDS[job["quick"]])
+    limit = room.longest_call(job["quick"]) if contender.role in ("peer", "context") else None
+    with _Cap(limit) as cap:
+        measured, result = _timed(call, SECONDS[job["quick"]], cap, math.inf if room.cap is None else ONLY_CALL)
     del call
     if contender.role == "limit":
         return {"status": "ok", **measured}
-    return {**measured, **_checked(room, contender, given, _load(job, "reference"))}
+    if result is None:
+        call = contender.prepare(given)  # anew: a call that works in place has changed its input
+        assert call is not None
+        result = call()
+    return {**measured, **_checked(room, contender, given, _load(job, "reference"), result)}
 
 
 def _load(job: dict[str, Any], name: str) -> Any:
@@ -68,30 +77,58 @@ def _load(job: dict[str, Any], name: str) -> Any:
         return pickle.load(file)
 
 
-def _timed(call: Callable[[], Any], budget: float) -> dict[str, Any]:
-    """Time the call without the release of its result, which is dropped before the next one."""
+class _Cap:
+    """End the process, by a signal whose status the parent knows, if one call takes longer than ``seconds``."""
+
+    def __init__(self, seconds: float | None) -> None:
+        self._seconds = seconds if hasattr(signal, "setitimer") else None
+
+    def __enter__(self) -> "_Cap":
+        return self
+
+    def __exit__(self, *reason: object) -> None:
+        self._set(0)
+
+    def restart(self) -> None:
+        self._set(self._seconds)
+
+    def _set(self, seconds: float | None) -> None:
+        if seconds is not None and self._seconds is not None:
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)  # not a Python handler, for which compiled code has no ear
+            signal.setitimer(signal.ITIMER_REAL, seconds)
+
+
+def _timed(call: Callable[[], Any], budget: float, cap: _Cap, only_call: float) -> tuple[dict[str, Any], Any]:
+    """
+    Time the call without the release of its result, which is dropped before the next one.
+
+    A first call that takes longer than ``only_call`` is the only one, and its result is returned as well.
+    """
     gc.disable()
     before = _reset_peak_memory()
-    first = _seconds(call)
+    first, result = _seconds(call, cap)
     peak = _memory("VmHWM")
-    warm = first if first > LONG_CALL else _seconds(call)
-    repeats = max(FEWEST, min(MOST, round(budget / warm)))
-    seconds = [_seconds(call) for _ in range(repeats)]
+    if first > only_call:
+        seconds = [first]
+    else:
+        result = None
+        warm = first if first > LONG_CALL else _seconds(call, cap)[0]
+        repeats = max(FEWEST, min(MOST, round(budget / warm)))
+        seconds = [_seconds(call, cap)[0] for _ in range(repeats)]
     return {
         "first": first,
         "min": min(seconds),
         "median": statistics.median(seconds),
-        "repeats": repeats,
+        "repeats": len(seconds),
         "memory": None if peak is None or before is None else peak - before,
-    }
+    }, result
 
 
-def _seconds(call: Callable[[], Any]) -> float:
+def _seconds(call: Callable[[], Any], cap: _Cap) -> tuple[float, Any]:
+    cap.restart()
     begin = time.perf_counter()
     result = call()
-    seconds = time.perf_counter() - begin
-    del result
-    return seconds
+    return time.perf_counter() - begin, result
 
 
 def _reset_peak_memory() -> int | None:
@@ -116,13 +153,14 @@ def _memory(field: str) -> int | None:
     return next((1024 * int(line.split()[1]) for line in lines if line.startswith(f"{field}:")), None)
 
 
-def _checked(room: "Room", contender: "Contender", given: Any, reference: Any) -> dict[str, Any]:
-    call = contender.prepare(given)  # anew: a call that works in place has changed its input
-    assert call is not None
-    error = float(room.check(given, reference, contender.export(call()), contender))
-    if error <= room.tolerance:  # false for NaN as well
-        return {"status": "ok", "error": error}
-    return {"status": "wrong", "message": f"the result is off by {error:.3g} times its bound, {room.bound}"}
+def _checked(room: "Room", contender: "Contender", given: Any, reference: Any, result: Any) -> dict[str, Any]:
+    found = {} if room.describe is None else room.describe(result, contender)
+    described = {"found": found} if found else {}
+    error = float(room.check(given, reference, contender.export(result), contender))
+    if error <= room.tolerance or contender.role == "context":  # false for NaN as well
+        return {"status": "ok", "error": error, **described}
+    message = f"the result is off by {error:.3g} times its bound, {room.bound}"
+    return {"status": "wrong", "message": message, **described}
 
 
 if __name__ == "__main__":
