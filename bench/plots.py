@@ -90,11 +90,14 @@ def _draw_times(axes: Any, report: Report, threads: int) -> None:
         points = sorted((at, seconds) for at, seconds in timed if seconds is not None)
         is_limit = contender in report.role("limit")
         style = {"color": "black", "linestyle": ":" if "read" in contender else "-."} if is_limit else {}
-        axes.plot(*zip(*points, strict=True), marker=".", **(style or _style(report, contender)))
-        if is_limit and points:
-            axes.annotate(contender, points[-1], xytext=(-4, -10), textcoords="offset points", ha="right", fontsize=8)
+        label = contender if is_limit else None  # the others are in the legend of the figure
+        axes.plot(*zip(*points, strict=True), marker=".", label=label, **(style or _style(report, contender)))
     where = ", ".join(f"{name} = {value:g}" for name, value in fixed.items())
     axes.set(xscale="log", yscale="log", xlabel=fact, ylabel="seconds", title=f"{where}, threads: {threads}")
+    axes.set_xticks(sorted({report.facts[case][fact] for case in cases}), minor=False)
+    axes.set_xticks([], minor=True)
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.legend(frameon=False, fontsize=8)
     axes.grid(alpha=0.3)
 
 

@@ -83,7 +83,7 @@ void Gradients::squared_norms(MatrixView<const double> L, bool precise, double* 
   const double unit = std::sqrt(static_cast<double>(rows_)) * 0x1p-24;
   const auto suffices = [&](double whitened, double plain) {
     const double error = 2 * unit * (std::sqrt(whitened * plain) * in_float.largest() + whitened);
-    return error <= 0x1p-24 * (1 - whitened);  // of 1 - whitened, what all this is for; and not for NaN
+    return error <= 0x1p-22 * (1 - whitened);  // of 1 - whitened, what all this is for; and not for NaN
   };
   std::visit(
       [&]<class S>(const Tiles<S>& tiles) {

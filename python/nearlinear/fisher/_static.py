@@ -258,7 +258,7 @@ class FisherInverse(FisherOperator):
         """
         Return the diagonal of :math:`F^{-1}`, in :math:`m^2 d` operations.
 
-        Entries of float gradients are computed in float where the estimated error is below :math:`2^{-24}` of an entry,
+        Entries of float gradients are computed in float where the estimated error is below :math:`2^{-22}` of an entry,
         in double otherwise.
         """
         out = np.empty(self.shape[0])

@@ -78,7 +78,7 @@ class FisherInverse {
   /// computed anew in every call, at some 9 min(m, B)^3 operations per block.
   void apply_square_root(MatrixView<const T> X, MatrixView<T> Y, const RunOptions& run = {}) const;
 
-  /// The diagonal of F^{-1}: m^2 d operations. Of float gradients in float where the estimated error is below 2^-24 of
+  /// The diagonal of F^{-1}: m^2 d operations. Of float gradients in float where the estimated error is below 2^-22 of
   /// an entry, otherwise in double.
   void diagonal(std::span<double> out, const RunOptions& run = {}) const;
 
