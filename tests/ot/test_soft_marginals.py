@@ -102,6 +102,29 @@ def test_scaled_masses_and_costs():
     np.testing.assert_allclose(scaled.plan, 7 * one.plan, rtol=1e-9, atol=1e-15)
 
 
+@pytest.mark.parametrize("reg", [1.0, 1e-2, 1e-3])
+@pytest.mark.parametrize("penalties", [1e-6, 1e-3, 10.0, 1e4, (np.inf, 1e-3), (1e-3, np.inf), (1e5, 1e-4)])
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+def test_penalties_of_all_sizes(reg, penalties, scale):
+    """Masses with different sums, so that a large penalty asks for a large constant in the dual variables."""
+    rng = np.random.default_rng(0)
+    a, b = scale * rng.random(30), scale * rng.random(25)
+    C = reference.squared_distances(rng.random((30, 2)), rng.random((25, 2)))
+    result = nl.ot.sinkhorn(a, b, C, reg=reg, reg_marginals=penalties)
+    assert result.success, result.message
+    # At the optimum, P 1 = a exp(-u / rho_a) and P^T 1 = b exp(-v / rho_b) with u + v = f + g + reg.
+    u = v = 0.0
+    rho_a, rho_b = (penalties, penalties) if np.ndim(penalties) == 0 else penalties
+    if rho_a < np.inf:
+        u = -rho_a * np.log(result.plan.sum(axis=1) / a)
+        assert np.ptp(u - result.f) <= 1e-7 * max(1.0, rho_a)
+    if rho_b < np.inf:
+        v = -rho_b * np.log(result.plan.sum(axis=0) / b)
+        assert np.ptp(v - result.g) <= 1e-7 * max(1.0, rho_b)
+    if max(rho_a, rho_b) < np.inf:
+        assert (u - result.f).mean() + (v - result.g).mean() == pytest.approx(reg, abs=1e-7 * max(1.0, rho_a, rho_b))
+
+
 def test_zero_masses_forbidden_pairs_and_warm_starts():
     a, b, C = instances.dirichlet(25, 20)
     a[3], b[[0, 7]] = 0, 0

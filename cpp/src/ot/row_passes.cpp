@@ -27,9 +27,22 @@ void Problem::col_targets(double reg, std::span<const double> g, std::span<doubl
     targets[j] = b[j] * std::exp(std::min(largest_exponent, -(g[j] + shift(reg)) / rho_b));
 }
 
-double Problem::value_of_columns(double reg, std::span<const double> g) const {
-  if (!is_soft_in_columns()) return dot(b, g.data());
+double Problem::log_sum_of_targets(double reg, std::span<const double> g) const {
+  double largest = -std::numeric_limits<double>::infinity(), sum = 0;
+  for (const double entry : g) largest = std::max(largest, -(entry + shift(reg)) / rho_b);
+  for (std::size_t j = 0; j < g.size(); ++j) sum += b[j] * std::exp(-(g[j] + shift(reg)) / rho_b - largest);
+  return largest + std::log(sum);
+}
+
+double Problem::semi_dual_value(double reg, std::span<const double> f, std::span<const double> g,
+                                std::span<const double> r) const {
   double value = 0;
+  if (rho_a < std::numeric_limits<double>::infinity())
+    for (std::size_t i = 0; i < f.size(); ++i)
+      value -= rho_a * a[i] * std::expm1(std::min(largest_exponent, -f[i] / rho_a)) + reg * r[i];
+  else
+    value = dot(a, f.data());
+  if (!is_soft_in_columns()) return value + dot(b, g.data());
   for (std::size_t j = 0; j < b.size(); ++j)
     value -= rho_b * b[j] * std::expm1(std::min(largest_exponent, -(g[j] + shift(reg)) / rho_b));
   return value;
@@ -110,8 +123,8 @@ double RowPasses::plan_row(Index i, double reg, double f, const double* g, const
   return sum;
 }
 
-double RowPasses::fit_rows(double reg, std::span<const double> g, std::span<double> f, std::span<double> r,
-                           std::span<double> c, float* stored) {
+void RowPasses::fit_rows(double reg, std::span<const double> g, std::span<double> f, std::span<double> r,
+                         std::span<double> c, float* stored) {
   const double smallest_sum = is_coarse_ ? 1e-30 : 1e-280, largest_sum = is_coarse_ ? 1e30 : 1e280;
   const Index m = problem_.cols();
   const double rho = problem_.rho_a;
@@ -138,12 +151,6 @@ double RowPasses::fit_rows(double reg, std::span<const double> g, std::span<doub
     kernels().add_scaled(scratch.t, m, r[i] / sum, sums);
     if (stored != nullptr) kernels().store_scaled(scratch.t, m, 1 / sum, stored + row * m);
   });
-  const double of_columns = problem_.value_of_columns(reg, g);
-  if (!is_soft) return dot(problem_.a, f.data()) + of_columns;
-  double of_rows = 0;
-  for (std::size_t i = 0; i < f.size(); ++i)
-    of_rows -= rho * problem_.a[i] * std::expm1(std::min(largest_exponent, -f[i] / rho)) + reg * r[i];
-  return of_rows + of_columns;
 }
 
 PlanTotals RowPasses::totals(double reg, const double* f, const double* g, double* r, double* c, bool with_cost) {

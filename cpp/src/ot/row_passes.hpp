@@ -38,8 +38,12 @@ struct Problem {
   /// What the plan's column sums must be: b, or b exp(-(g + shift) / rho_b).
   void col_targets(double reg, std::span<const double> g, std::span<double> targets) const;
 
-  /// What a dual function gains by columns: b g, or -rho_b b (exp(-(g + shift) / rho_b) - 1).
-  [[nodiscard]] double value_of_columns(double reg, std::span<const double> g) const;
+  /// log sum_j of them, even where they are too small or too large for numbers.
+  [[nodiscard]] double log_sum_of_targets(double reg, std::span<const double> g) const;
+
+  /// The semi-dual at g, with the best f for it and the plan's row sums r.
+  [[nodiscard]] double semi_dual_value(double reg, std::span<const double> f, std::span<const double> g,
+                                       std::span<const double> r) const;
 
   [[nodiscard]] Index rows() const { return costs.rows(); }
   [[nodiscard]] Index cols() const { return costs.cols(); }
@@ -58,10 +62,9 @@ class RowPasses {
 
   /// f_i <- rho_a / (rho_a + reg) (reg log(a_i) - reg log sum_j exp((g_j - C_ij) / reg)), the best f for g, from an f
   /// that is close to it or not; r <- P 1, which is a unless rows are soft, and c <- P^T 1 for the plan of f and g.
-  /// Returns the semi-dual's value, a f + b g or what takes its place. Stores the plan's rows divided by r as floats,
-  /// where it is told to.
-  double fit_rows(double reg, std::span<const double> g, std::span<double> f, std::span<double> r, std::span<double> c,
-                  float* stored = nullptr);
+  /// Stores the plan's rows divided by r as floats, where it is told to.
+  void fit_rows(double reg, std::span<const double> g, std::span<double> f, std::span<double> r, std::span<double> c,
+                float* stored = nullptr);
 
   /// r <- P 1 and c <- P^T 1. Costs are summed when they are asked for.
   PlanTotals totals(double reg, const double* f, const double* g, double* r, double* c, bool with_cost);

@@ -47,7 +47,9 @@ void SemiDualSolver::centre() {
 void SemiDualSolver::evaluate(double reg) { evaluate(reg, current_); }
 
 void SemiDualSolver::evaluate(double reg, Iterate& at, float* stored) {
-  at.value = passes_.fit_rows(reg, at.g, at.f, at.r, at.c, stored);
+  passes_.fit_rows(reg, at.g, at.f, at.r, at.c, stored);
+  if (problem_.is_soft()) fit_constant(reg, at);
+  at.value = problem_.semi_dual_value(reg, at.f, at.g, at.r);
   problem_.col_targets(reg, at.g, at.targets);
   double error = 0, total = 0;
   for (std::size_t j = 0; j < at.c.size(); ++j) {
@@ -55,6 +57,27 @@ void SemiDualSolver::evaluate(double reg, Iterate& at, float* stored) {
     total += at.targets[j];
   }
   at.error = problem_.is_soft() ? error / std::max(total, smallest_mass) : error;
+}
+
+/// Of g - t for all t, which for soft marginals have plans that differ by a factor: the one with the largest value. To
+/// go there by steps in g would take for ever where penalties are large, as the constant is some rho log(sum a / sum
+/// b).
+void SemiDualSolver::fit_constant(double reg, Iterate& at) const {
+  const double total = std::accumulate(at.c.begin(), at.c.end(), 0.0);
+  if (!(total > 0)) return;
+  const double of_rows = 1 / (problem_.rho_a + reg);  // the plan's logarithm falls by t times this
+  const double t = (std::log(total) - problem_.log_sum_of_targets(reg, at.g)) / (1 / problem_.rho_b + of_rows);
+  const double factor = std::exp(-t * of_rows);
+  for (double& entry : at.g) entry -= t;
+  for (double& entry : at.f) entry += t / (1 + reg / problem_.rho_a);
+  if (factor == 1) return;
+  for (double& entry : at.r) entry *= factor;
+  for (double& entry : at.c) entry *= factor;
+}
+
+void SemiDualSolver::change_reg(double from, double to) {
+  if (!problem_.is_soft_in_columns()) return;
+  for (double& entry : current_.g) entry += problem_.shift(from) - problem_.shift(to);
 }
 
 bool SemiDualSolver::note(double reg, double goal, bool newton, Index cg_iterations) {

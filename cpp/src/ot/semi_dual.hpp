@@ -26,6 +26,9 @@ class SemiDualSolver {
   /// Moves a constant from g to f, so that no digits are lost in f + g.
   void centre();
 
+  /// Keeps the dual variables of soft columns, which g differs from by a multiple of `reg`; from 0 at the start.
+  void change_reg(double from, double to);
+
   /// Whether passes may take exponentials in float.
   void set_coarse(bool is_coarse) { passes_.set_coarse(is_coarse); }
 
@@ -53,6 +56,7 @@ class SemiDualSolver {
 
  private:
   void evaluate(double reg, Iterate& at, float* stored = nullptr);
+  void fit_constant(double reg, Iterate& at) const;
   bool note(double reg, double goal, bool newton, Index cg_iterations);
   void take_sweep(double reg, double goal);
   [[nodiscard]] bool is_infeasible(double reg) const;

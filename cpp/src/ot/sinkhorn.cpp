@@ -36,22 +36,24 @@ Outcome solve_by_levels(SemiDualSolver& solver, Journal& journal, double reg, do
     }
     if (goes_down) {
       const double levels = std::max(1.0, std::ceil(std::log(first_level * scale / reg) / std::log(1 / factor)));
-      double level = first_level * scale, done = 0;
+      double level = first_level * scale, before = is_warm ? reg : 0, done = 0;
       while (level > reg && journal.may_go_on()) {
         solver.set_stage(std::min(done, levels) / (levels + 1), (std::min(done, levels) + 1) / (levels + 1));
         solver.centre();
         solver.set_coarse(level_goal > goal);
+        solver.change_reg(std::exchange(before, level), level);
         solver.evaluate(level);
-        const Index before = journal.iterations();
+        const Index iterations = journal.iterations();
         const Outcome outcome =
             solver.solve(level, std::max(goal, level_goal), std::min(journal.left(), most_iterations_of_level), true);
         if (outcome == Outcome::infeasible) return outcome;
-        const bool was_easy = journal.iterations() - before <= 1;
+        const bool was_easy = journal.iterations() - iterations <= 1;
         level *= was_easy ? factor * factor : factor;
         done += was_easy ? 2 : 1;
       }
       solver.set_coarse(false);
       solver.set_stage(levels / (levels + 1), 1);
+      solver.change_reg(before, reg);
       solver.evaluate(reg);
     }
   }
@@ -94,23 +96,6 @@ std::pair<Marginal, Marginal> marginals_of(std::span<const double> a, std::span<
     require(std::abs(rows.total - cols.total) <= same * std::max(rows.total, cols.total), "sinkhorn: a sums to ",
             rows.total, " and b to ", cols.total, "; the sums must be equal");
   return {std::move(rows), std::move(cols)};
-}
-
-/// log sum_k w_k exp(-x_k / rho).
-double log_sum(std::span<const double> w, std::span<const double> x, double rho) {
-  double largest = -infinity, sum = 0;
-  for (const double entry : x) largest = std::max(largest, -entry / rho);
-  for (std::size_t k = 0; k < x.size(); ++k) sum += w[k] * std::exp(-x[k] / rho - largest);
-  return largest + std::log(sum);
-}
-
-/// Of (f + t, g - t), which have the same plan for every t, takes the best one: duals of soft marginals are unique.
-void fit_constant(const Problem& problem, double reg, std::vector<double>& f, std::vector<double>& g) {
-  const double rows = log_sum(problem.a, f, problem.rho_a);
-  const double cols = log_sum(problem.b, g, problem.rho_b) - problem.shift(reg) / problem.rho_b;
-  const double t = (rows - cols) / (1 / problem.rho_a + 1 / problem.rho_b);
-  for (double& entry : f) entry += t;
-  for (double& entry : g) entry -= t;
 }
 
 /// rho sum p log(p / q) - p + q, and 0 for a marginal that is not soft.
@@ -171,7 +156,6 @@ SinkhornResult sinkhorn(const TransportProblem<T>& given, const SinkhornOptions&
     rows.gather(options.f, at.f);
     cols.gather(options.g, at.g);
     for (double& entry : at.g) entry -= reg * std::log(mass);
-    if (is_soft) fit_constant(problem, reg, at.f, at.g);
   }
 
   // A little below tol: the error that counts is that of the plan of f and g after they have been centred.
@@ -185,6 +169,7 @@ SinkhornResult sinkhorn(const TransportProblem<T>& given, const SinkhornOptions&
       outcome = solve_sns(problem, passes, journal, options, goal, at.f, at.g);
       break;
     case SinkhornMethod::sinkhorn:
+      if (!is_warm) solver.change_reg(0, reg);
       solver.evaluate(reg);
       outcome = solver.sweep(reg, goal);
       break;

@@ -1,6 +1,8 @@
 """Optimal transport, exact, entropic and quadratic, on matrices of costs and between clouds of points."""
 
-from nearlinear.ot import compat
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from nearlinear.ot._barycenter import BarycenterResult, barycenter
 from nearlinear.ot._batch import SinkhornBatch, sinkhorn_batch
 from nearlinear.ot._divergence import SinkhornDivergence, sinkhorn_divergence
@@ -9,6 +11,9 @@ from nearlinear.ot._plan import TransportPlan
 from nearlinear.ot._quadratic import QuadraticResult, quadratic
 from nearlinear.ot._result import SinkhornGradient, SinkhornIteration, SinkhornResult, SinkhornWarning
 from nearlinear.ot._sinkhorn import sinkhorn
+
+if TYPE_CHECKING:
+    from nearlinear.ot import compat
 
 __all__ = [
     "BarycenterResult",
@@ -31,3 +36,13 @@ __all__ = [
     "sinkhorn_batch",
     "sinkhorn_divergence",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "compat":  # who does without it does without its imports
+        return importlib.import_module("nearlinear.ot.compat")
+    raise AttributeError(f"module 'nearlinear.ot' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__
