@@ -317,6 +317,17 @@ def test_sns_as_in_its_paper(entries_per_row):
 
 
 @pytest.mark.smoke
+def test_sns_counts_what_has_no_mass():
+    """Images are mostly zeros: the density is that of the whole plan, as in the paper."""
+    a, b, C = instances.images(side=12, metric="sqeuclidean")
+    a[a < np.quantile(a, 0.7)], b[b < np.quantile(b, 0.6)] = 0, 0
+    a, b = a / a.sum(), b / b.sum()
+    result = nl.ot.sinkhorn(a, b, C, reg=1 / 1200, method="sns", sns_density=15 / a.size)
+    assert result.success
+    assert {state.nnz for state in result.history if state.newton} == {15 * a.size}
+    np.testing.assert_allclose(result.plan, nl.ot.sinkhorn(a, b, C, reg=1 / 1200).plan, atol=1e-8)
+
+
 @pytest.mark.parametrize("n_threads", [2, 4])
 @pytest.mark.parametrize(
     ("instance", "reg"),

@@ -166,7 +166,7 @@ SinkhornResult sinkhorn(const TransportProblem<T>& given, const SinkhornOptions&
       outcome = solve_by_levels(solver, journal, reg, goal, range.typical, is_warm);
       break;
     case SinkhornMethod::sns:
-      outcome = solve_sns(problem, passes, journal, options, goal, at.f, at.g);
+      outcome = solve_sns(problem, passes, journal, options, {n, m}, goal, at.f, at.g);
       break;
     case SinkhornMethod::sinkhorn:
       if (!is_warm) solver.change_reg(0, reg);

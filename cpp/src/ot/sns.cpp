@@ -23,12 +23,12 @@ struct Point {
 
 class SparseNewton {
  public:
-  SparseNewton(const Problem& problem, RowPasses& passes, double reg, double density)
+  SparseNewton(const Problem& problem, RowPasses& passes, double reg, double entries)
       : problem_(problem),
         passes_(passes),
         reg_(reg),
         n_(problem.a.size()),
-        kept_(std::max<Index>(1, static_cast<Index>(std::ceil(density * problem.pairs())))),
+        kept_(std::max<Index>(1, static_cast<Index>(std::ceil(std::min(entries, problem.pairs()))))),
         counts_(problem.a.size()) {}
 
   void evaluate(Point& at) const {
@@ -175,7 +175,7 @@ class SparseNewton {
 }  // namespace
 
 Outcome solve_sns(const Problem& problem, RowPasses& passes, Journal& journal, const SinkhornOptions& options,
-                  double goal, std::span<double> f, std::span<double> g) {
+                  Shape shape, double goal, std::span<double> f, std::span<double> g) {
   const double reg = options.reg;
   const std::size_t n = f.size();
   std::vector<double> r(n), c(g.size());
@@ -194,9 +194,9 @@ Outcome solve_sns(const Problem& problem, RowPasses& passes, Journal& journal, c
     goes_on = journal.add({.reg = reg, .marginal_error = error});
   }
 
-  const double density =
-      options.sns_density > 0 ? options.sns_density : 2.0 / static_cast<double>(std::max(f.size(), g.size()));
-  SparseNewton newton(problem, passes, reg, std::min(1.0, density));
+  const auto rows = static_cast<double>(shape.rows), cols = static_cast<double>(shape.cols);
+  const double density = options.sns_density > 0 ? options.sns_density : 2 / std::max(rows, cols);
+  SparseNewton newton(problem, passes, reg, density * rows * cols);
   Point at, trial;
   at.z.assign(f.begin(), f.end());
   at.z.insert(at.z.end(), g.begin(), g.end());

@@ -5,10 +5,16 @@
 
 namespace nearlinear::ot {
 
+/// Of the whole problem.
+struct Shape {
+  Index rows;
+  Index cols;
+};
+
 /// Maximises a f + b g - reg sum_ij exp((f_i + g_j - C_ij) / reg) over f and g, from the ones given: options.sns_sweeps
 /// sweeps of Sinkhorn's algorithm, then Newton steps with the ceil(options.sns_density n m) largest entries of the
-/// plan.
+/// plan, where n and m count what has no mass, too.
 Outcome solve_sns(const Problem& problem, RowPasses& passes, Journal& journal, const SinkhornOptions& options,
-                  double goal, std::span<double> f, std::span<double> g);
+                  Shape shape, double goal, std::span<double> f, std::span<double> g);
 
 }  // namespace nearlinear::ot

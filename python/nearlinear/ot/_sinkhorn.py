@@ -93,7 +93,8 @@ def sinkhorn(
     sns_sweeps : int, default 20
         For "sns": sweeps before the first Newton step.
     sns_density : float, optional
-        For "sns": the fraction of the plan's entries in the Hessian, by default 2 / max(n, m).
+        For "sns": the fraction of the n m entries of the plan, zeros included, that the Hessian has; by default
+        2 / max(n, m).
     n_threads : int, optional
         Upper limit on the number of threads. By default `nearlinear.get_num_threads`.
     callback : callable, optional

@@ -49,7 +49,8 @@ struct SinkhornOptions {
   std::span<const double> f = {};
   std::span<const double> g = {};
   Index sns_sweeps = 20;  ///< of `sns`: sweeps before the first Newton step
-  /// Of `sns`: the fraction of the plan's entries that the Hessian keeps, in (0, 1]; 0: 2 / max(n, m).
+  /// Of `sns`: the fraction of the plan's n m entries, zeros included, that the Hessian keeps, in (0, 1]; 0: 2 / max(n,
+  /// m).
   double sns_density = 0;
   /// Called after every iteration on the calling thread; false stops with the status `stopped`.
   std::function<bool(const SinkhornIteration&)> callback = {};
