@@ -44,19 +44,32 @@ def rand(n: int, reg: float, seed: int = 0) -> Problem:
 
 
 def images(metric: str, reg: float, first: int = 0, second: int = 17) -> Problem:
-    """Two of scikit-learn's digits and the distances between pixels."""
+    """Two of scikit-learn's digits with a floor everywhere, and the distances between pixels."""
+    return Problem(*(_with_floor(_digit(index)) for index in (first, second)), _distances(metric), reg)
+
+
+def strokes(metric: str, reg: float, first: int, second: int) -> Problem:
+    """The same without a floor, and black where they are dark: as few pixels have mass as in the digits of MNIST."""
+    masses = [np.where(digit > digit.max() / 2, digit, 0.0) for digit in map(_digit, (first, second))]
+    return Problem(*(mass / mass.sum() for mass in masses), _distances(metric), reg)
+
+
+def _distances(metric: str) -> Any:
     pixels = np.indices((SIDE, SIDE)).reshape(2, -1).T.astype(float)
-    return Problem(image(first), image(second), _scaled(cdist(pixels, pixels, metric)), reg)
+    return _scaled(cdist(pixels, pixels, metric))
 
 
-def image(index: int) -> Any:
-    """Return a digit of 8 x 8 pixels, interpolated, as masses with the sum 1."""
+def _with_floor(digit: Any) -> Any:
+    masses = digit / digit.sum() + FLOOR / digit.size
+    return masses / masses.sum()
+
+
+def _digit(index: int) -> Any:
+    """Return a digit of 8 x 8 pixels, interpolated."""
     from scipy.ndimage import zoom
 
     small = _digits()[index]
-    large = zoom(small, SIDE / small.shape[0], order=1).ravel()
-    masses = large / large.sum() + FLOOR / large.size
-    return masses / masses.sum()
+    return zoom(small, SIDE / small.shape[0], order=1).ravel()
 
 
 @functools.cache
