@@ -68,6 +68,7 @@ def test_bad_input_is_named():
         nl.ot.sinkhorn_divergence(x, np.ones((3, 3)), 1)
     with pytest.raises(ValueError, match="b has shape"):
         nl.ot.sinkhorn_divergence(x, x, 1, b=[1.0])
+    assert float(nl.ot.sinkhorn_divergence(x, x, 1)) == 0
     text = repr(nl.ot.sinkhorn_divergence(x, x, 1))
     assert "value: 0.0" in text
     assert "xy" not in text

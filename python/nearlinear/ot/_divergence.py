@@ -65,6 +65,10 @@ class SinkhornDivergence(Result):
             xy.dy - (yy.dx + yy.dy) / 2,
         )
 
+    def __float__(self) -> float:
+        """Return the value."""
+        return self.value
+
     def __repr__(self) -> str:
         """Leave out the three results."""
         shown = ("success", "status", "message", "nit", "value", "marginal_error")
