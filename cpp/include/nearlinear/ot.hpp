@@ -5,12 +5,14 @@
 /// sinkhorn() solves the entropic problem for any regularisation, on a matrix of costs or between two clouds of points,
 /// whose matrix of costs is never formed, with marginals that hold exactly or are penalised; sinkhorn_batch() solves
 /// many. TransportPlan is what dual variables stand for. barycenter() averages masses. exact() solves the problem
-/// without regularisation, a linear program, whose plan has at most n + m - 1 entries.
+/// without regularisation, a linear program, whose plan has at most n + m - 1 entries. quadratic() regularises by
+/// squares, which leave plans sparse. route() assigns tokens to experts of limited capacity.
 #pragma once
 
 #include "nearlinear/ot/barycenter.hpp"
 #include "nearlinear/ot/cost.hpp"
 #include "nearlinear/ot/exact.hpp"
 #include "nearlinear/ot/quadratic.hpp"
+#include "nearlinear/ot/route.hpp"
 #include "nearlinear/ot/sinkhorn.hpp"
 #include "nearlinear/ot/transport_plan.hpp"

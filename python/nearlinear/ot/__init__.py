@@ -10,6 +10,7 @@ from nearlinear.ot._exact import ExactIteration, ExactResult, ExactWarning, exac
 from nearlinear.ot._plan import TransportPlan
 from nearlinear.ot._quadratic import QuadraticResult, quadratic
 from nearlinear.ot._result import SinkhornGradient, SinkhornIteration, SinkhornResult, SinkhornWarning
+from nearlinear.ot._route import RouteCertificate, route
 from nearlinear.ot._sinkhorn import sinkhorn
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ __all__ = [
     "ExactResult",
     "ExactWarning",
     "QuadraticResult",
+    "RouteCertificate",
     "SinkhornBatch",
     "SinkhornDivergence",
     "SinkhornGradient",
@@ -32,6 +34,7 @@ __all__ = [
     "compat",
     "exact",
     "quadratic",
+    "route",
     "sinkhorn",
     "sinkhorn_batch",
     "sinkhorn_divergence",
