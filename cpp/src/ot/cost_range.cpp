@@ -65,22 +65,17 @@ class Samples {
 
 CostRange checked_range(const Problem& problem, const Marginal& a, const Marginal& b, RowPasses& passes,
                         const char* function) {
-  const Range none{infinity, -infinity, true, true};
-  const auto join = [](const Range& x, const Range& y) {
-    return Range{std::min(x.smallest, y.smallest), std::max(x.largest, y.largest), x.valid && y.valid,
-                 x.finite && y.finite};
-  };
-  std::vector<Range> ranges(problem.a.size(), none);
+  std::vector<Range> ranges(problem.a.size(), range_of_nothing);
   Samples samples(problem.rows(), problem.cols());
   passes.for_rows(0.3, [&](Index i, const RowScratch& scratch) {
     Range& range = ranges[static_cast<std::size_t>(i)];
     problem.costs.for_tiles(i, scratch.tile, [&]<class T>(const T* cost, Index first, Index count) {
-      range = join(range, row_kernels<T>().range(cost, count));
+      range = joined(range, row_kernels<T>().range(cost, count));
       samples.take(i, cost, first, count);
     });
     samples.subtract(i, range.smallest);
   });
-  Range all = none;
+  Range all = range_of_nothing;
   bool has_finite_row = false;  // then no column is forbidden altogether
   for (std::size_t i = 0; i < ranges.size(); ++i) {
     require(ranges[i].valid, function, ": C has an entry in row ", a.place(i),
@@ -88,7 +83,7 @@ CostRange checked_range(const Problem& problem, const Marginal& a, const Margina
     require(ranges[i].smallest < infinity, function, ": C forbids all pairs of row ", a.place(i),
             ", which has mass; no plan has these marginals");
     has_finite_row = has_finite_row || ranges[i].finite;
-    all = join(all, ranges[i]);
+    all = joined(all, ranges[i]);
   }
   if (!has_finite_row) require_open_columns(problem, b, passes, function);
   require(all.largest - all.smallest < infinity, function, ": the range of C is not a double");

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <limits>
 #include <span>
 #include <vector>
 
@@ -11,6 +12,13 @@
 #include "ot/kernels.hpp"
 
 namespace nearlinear::ot {
+
+/// The range of no entry, and that of two parts together.
+constexpr Range range_of_nothing{std::numeric_limits<double>::infinity(), -std::numeric_limits<double>::infinity(),
+                                 true, true};
+inline Range joined(const Range& x, const Range& y) {
+  return {std::min(x.smallest, y.smallest), std::max(x.largest, y.largest), x.valid && y.valid, x.finite && y.finite};
+}
 
 /// Numbers of rows or columns in ascending order.
 using Indices = std::vector<Index>;

@@ -37,29 +37,24 @@ void require_options(const ExactOptions& options, Index n, Index m) {
 /// The range of finite costs. Throws where one is NaN or -Inf.
 Range checked_range(const Costs& costs, const Marginal& a, int n_threads, Monitor& monitor) {
   constexpr Index block = 16;
-  const Range none{infinity, -infinity, true, true};
-  const auto join = [](const Range& x, const Range& y) {
-    return Range{std::min(x.smallest, y.smallest), std::max(x.largest, y.largest), x.valid && y.valid,
-                 x.finite && y.finite};
-  };
   const Index n = costs.rows(), blocks = ceil_divide(n, block);
   const double nanoseconds =
       0.3 * costs.nanoseconds_per_pair() * static_cast<double>(n) * static_cast<double>(costs.cols());
-  std::vector<Range> ranges(static_cast<std::size_t>(n), none);
+  std::vector<Range> ranges(static_cast<std::size_t>(n), range_of_nothing);
   parallel_for(blocks, thread_count(n_threads, static_cast<Index>(std::min(nanoseconds, 1e18))), monitor,
                [&](Index at) {
                  std::vector<double> scratch(static_cast<std::size_t>(Costs::tile + 32));
                  for (Index i = at * block; i < std::min(n, (at + 1) * block); ++i)
                    costs.for_tiles(i, scratch.data(), [&]<class T>(const T* cost, Index, Index count) {
                      Range& range = ranges[static_cast<std::size_t>(i)];
-                     range = join(range, row_kernels<T>().range(cost, count));
+                     range = joined(range, row_kernels<T>().range(cost, count));
                    });
                });
-  Range all = none;
+  Range all = range_of_nothing;
   for (std::size_t i = 0; i < ranges.size(); ++i) {
     require(ranges[i].valid, "exact: C has an entry in row ", a.place(i),
             " that is NaN or -Inf; entries must be finite, or +Inf for forbidden pairs");
-    all = join(all, ranges[i]);
+    all = joined(all, ranges[i]);
   }
   return all;
 }
@@ -305,9 +300,7 @@ ExactResult<T> exact(const TransportProblem<T>& problem, const ExactOptions& opt
   const Index n = cost_rows(cost), m = cost_cols(cost);
   require_options(options, n, m);
   const Marginal rows = marginal_of(a, n, "exact", "a"), cols = marginal_of(b, m, "exact", "b");
-  constexpr double same = 1e-6;
-  require(std::abs(rows.total - cols.total) <= same * std::max(rows.total, cols.total), "exact: a sums to ", rows.total,
-          " and b to ", cols.total, "; the sums must be equal");
+  require_equal_sums(rows, cols, "exact");
 
   Monitor monitor(run.keep_going);
   monitor.enter_stage(0, 0);

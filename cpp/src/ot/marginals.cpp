@@ -2,6 +2,7 @@
 #include "ot/marginals.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "nearlinear/core/errors.hpp"
@@ -52,6 +53,12 @@ Marginal marginal_of(std::span<const double> given, Index size, const char* func
     if (has_zeros) marginal.places.push_back(i);
   }
   return marginal;
+}
+
+void require_equal_sums(const Marginal& a, const Marginal& b, const char* function) {
+  constexpr double same = 1e-6;
+  require(std::abs(a.total - b.total) <= same * std::max(a.total, b.total), function, ": a sums to ", a.total,
+          " and b to ", b.total, "; the sums must be equal");
 }
 
 template <class T>

@@ -28,6 +28,9 @@ struct Marginal {
 /// Empty means 1 / size each.
 Marginal marginal_of(std::span<const double> given, Index size, const char* function, const char* argument);
 
+/// Throws std::invalid_argument in the name of `function` unless a and b have the same sum, up to 1e-6 of it.
+void require_equal_sums(const Marginal& a, const Marginal& b, const char* function);
+
 /// f_i <- min_j C_ij - g_j over the columns with mass, for the rows without, and the same for columns.
 template <class T>
 void refill(const TransportCost<T>& cost, const Marginal& a, const Marginal& b, std::vector<double>& f,

@@ -299,9 +299,7 @@ QuadraticResult<T> quadratic(const TransportProblem<T>& given, const QuadraticOp
           "quadratic: f has ", std::ssize(options.f), " entries and g has ", std::ssize(options.g), "; there must be ",
           n, " and ", m, ", or none");
   const Marginal rows = marginal_of(given.a, n, "quadratic", "a"), cols = marginal_of(given.b, m, "quadratic", "b");
-  constexpr double same = 1e-6;
-  require(std::abs(rows.total - cols.total) <= same * std::max(rows.total, cols.total), "quadratic: a sums to ",
-          rows.total, " and b to ", cols.total, "; the sums must be equal");
+  require_equal_sums(rows, cols, "quadratic");
   const double mass = rows.total, reg = options.reg * mass;  // of a plan that sums to 1
 
   Monitor monitor(run.keep_going);

@@ -88,13 +88,11 @@ void require_options(const SinkhornOptions& options, Index n, Index m) {
 /// Marginals whose sums must be equal, or which share the scale of a, where one of them is soft.
 std::pair<Marginal, Marginal> marginals_of(std::span<const double> a, std::span<const double> b, Index n, Index m,
                                            bool is_soft) {
-  constexpr double same = 1e-6;
   Marginal rows = marginal_of(a, n, "sinkhorn", "a"), cols = marginal_of(b, m, "sinkhorn", "b");
   if (is_soft)
     for (double& mass : cols.mass) mass *= cols.total / rows.total;
   else
-    require(std::abs(rows.total - cols.total) <= same * std::max(rows.total, cols.total), "sinkhorn: a sums to ",
-            rows.total, " and b to ", cols.total, "; the sums must be equal");
+    require_equal_sums(rows, cols, "sinkhorn");
   return {std::move(rows), std::move(cols)};
 }
 
