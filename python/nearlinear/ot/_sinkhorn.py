@@ -126,8 +126,9 @@ def sinkhorn(
     "auto" finds it by Newton's method at regularisations that come down to `reg` by halves: small entries of the plan
     are left out of the Hessian, but not out of its diagonal, which keeps it semidefinite [2]_; systems are factored
     when their graph is like a tree, otherwise solved by conjugate gradients. Where `reg` is above a hundredth of the
-    range of the costs, the plan is full, and sweeps and conjugate gradients work on a stored matrix of floats. Cost: 20
-    to 60 passes of n m exponentials, as a rule; results are the same bits for every number of threads.
+    range of the costs, the plan is full, and sweeps and conjugate gradients work on a stored matrix of floats. Cost: a
+    few passes of n m exponentials there, and 20 to 60 below, as a rule; results are the same bits for every number of
+    threads.
 
     Soft marginals are those of unbalanced transport [4]_: :math:`P 1 = a e^{-u / \rho_a}` with u = f up to a constant,
     and the same methods find them. Where others regularise by :math:`\sum P (\log P - 1)`, their solution is that of

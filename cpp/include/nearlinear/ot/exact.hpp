@@ -61,10 +61,10 @@ struct ExactResult {
 ///   as can be moved. Then f_i + g_j <= 0 for all pairs that are allowed, but a f + b g > 0, which no plan could
 ///   satisfy.
 /// - A call that ends early returns a plan that is no worse than any before, and f and g that satisfy the inequalities.
-/// - Cost: exponential in theory; measured, 5 to 15 (n + m) pivots, each of which looks at some rows of C and changes a
-///   part of the tree. Problems with a 16th of the pairs and less give it a start. Memory: some 100 (n + m) bytes, and
-///   a 16th of a matrix C. Where masses are zero, the rest of C is copied, and where forbidden pairs get in the way of
-///   a first plan, C too.
+/// - Cost: exponential in theory; in practice a small multiple of n + m pivots, which `iterations` counts. Each looks
+///   at some rows of C and changes a part of the tree. Problems with a 16th of the pairs and less give it a start.
+///   Memory: some 100 (n + m) bytes, and a 16th of a matrix C. Where masses are zero, the rest of C is copied, and
+///   where forbidden pairs get in the way of a first plan, C too.
 /// - The same bits for every number of threads on one instruction set.
 /// - Throws std::invalid_argument when a shape, a mass, a cost or an option is wrong, std::bad_alloc, and `interrupted`
 ///   when run.keep_going answers false.

@@ -116,7 +116,8 @@ class SinkhornWorkspace {
 ///   up to a constant, and the marginal error is the distance from it, and from the same for b, over the plan's mass.
 ///   Not for `sns`.
 /// - Float costs are converted where they are read: the dual variables, and all that is computed, are double.
-/// - Cost: an exponential for each pair and pass, some 20 to 60 passes in all; plus the Newton steps' linear algebra.
+/// - Cost: an exponential for each pair and pass, a few passes at large reg and some 20 to 60 at small; plus the Newton
+/// steps' linear algebra.
 ///   Memory: O(n + m) and the Hessian's, up to 512 MiB of it. Where masses are zero, the rest of C is copied.
 /// - The same bits for every number of threads on one instruction set.
 /// - Throws std::invalid_argument when a shape, a mass, a cost or an option is wrong, std::bad_alloc, and `interrupted`
