@@ -1,4 +1,4 @@
-"""Run the benchmarks: ``python -m bench [room ...] [--quick] [--threads 1,2] [--output DIR]``."""
+"""Run the benchmarks: ``python -m bench [room ...] [--quick] [--threads 1,2] [--output DIR] [--resume]``."""
 
 import argparse
 import importlib
@@ -23,7 +23,8 @@ def main() -> int:
     for name in [room for named in options.rooms or ROOMS for room in find(named)]:
         results = folder / f"{stem(name)}.json"
         results.parent.mkdir(parents=True, exist_ok=True)
-        found = _run(importlib.import_module(f"bench.{name}").ROOM, options.threads, options.quick, results)
+        room = importlib.import_module(f"bench.{name}").ROOM
+        found = _run(room, options.threads, options.quick, results, options.resume)
         _print_tables(found)
         plots.save(found, results.with_suffix(".png"))
         failures += found.failures()
@@ -38,6 +39,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="small inputs and few repetitions, to see that it works")
     parser.add_argument("--threads", type=_thread_counts, default=[1, 2], help="such as 1,2, which is the default")
     parser.add_argument("--output", type=Path, help="folder for JSON and PNG; bench/results or bench/results/quick")
+    parser.add_argument("--resume", action="store_true", help="go on where an earlier run with the same was stopped")
     options = parser.parse_args()
     unknown = {name for name in options.rooms if not find(name)}
     if unknown:
@@ -54,7 +56,7 @@ def _thread_counts(text: str) -> list[int]:
     return sorted(set(counts))
 
 
-def _run(room: harness.Room, threads: Sequence[int], quick: bool, results: Path) -> Report:
+def _run(room: harness.Room, threads: Sequence[int], quick: bool, results: Path, resume: bool) -> Report:
     """Measure all cases, and write what there is after each of them: a run may take an hour, or be stopped."""
     packages = dict.fromkeys(package for contender in room.contenders for package in contender.packages)
     stamp = machine.stamp(packages)
@@ -79,13 +81,28 @@ def _run(room: harness.Room, threads: Sequence[int], quick: bool, results: Path)
         "cases": [],
         "measurements": [],
     }
-    for case, measurements in harness.run(room, threads, quick):
+    if resume and results.exists():
+        _take_over(content, json.loads(results.read_text()), results)
+        load_before = stamp.get("load", {}).get("before", load_before)
+    for case, measurements in harness.run(room, threads, quick, content["measurements"]):
         content["cases"].append(case)
         content["measurements"] += measurements
         stamp["load"] = {"before": load_before, "after": machine.load()}
         results.write_text(json.dumps(content, indent=1) + "\n")
         _print_case(content, case["name"])
     return Report(content)
+
+
+def _take_over(content: dict[str, Any], earlier: dict[str, Any], results: Path) -> None:
+    """Take the cases of an earlier run, which must have been the same run on the same machine."""
+    for key in content.keys() - {"machine", "cases", "measurements", "remark"}:
+        if earlier[key] != content[key]:
+            sys.exit(f"--resume: {results} is of another run, its {key} differs")
+    for key in ("processor", "cpus", "isa", "versions"):
+        if earlier["machine"][key] != content["machine"][key]:
+            sys.exit(f"--resume: {results} is of another machine or other packages, its {key} differs")
+    content["machine"].update({key: earlier["machine"][key] for key in ("date", "load")})
+    content["cases"], content["measurements"] = earlier["cases"], earlier["measurements"]
 
 
 def _command(room: harness.Room, threads: Sequence[int], quick: bool) -> str:
