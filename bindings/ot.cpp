@@ -7,6 +7,7 @@ void bind_ot_exact(nb::module_& module);
 void bind_ot_quadratic(nb::module_& module);
 void bind_ot_route(nb::module_& module);
 void bind_ot_sinkhorn(nb::module_& module);
+void bind_ot_sparse_plan(nb::module_& module);
 void bind_ot_transport_plan(nb::module_& module);
 
 void bind_ot(nb::module_& module) {
@@ -15,5 +16,6 @@ void bind_ot(nb::module_& module) {
   bind_ot_quadratic(module);
   bind_ot_route(module);
   bind_ot_sinkhorn(module);
+  bind_ot_sparse_plan(module);
   bind_ot_transport_plan(module);
 }

@@ -187,7 +187,19 @@ def test_quadratic_plans_are_optimal_and_those_of_pot(pot, seed):
 
 
 @pytest.mark.parametrize("function", [compat.smooth_ot_dual, compat.smooth_ot_semi_dual])
-@pytest.mark.parametrize("reg_type", ["sparsity_constrained", "l1"])
-def test_regularisations_that_are_not_there_are_an_error(function, reg_type):
-    with pytest.raises(ValueError, match=rf"^reg_type is '{reg_type}'; it must be one of 'l2'"):
-        function(A, B, M, 0.5, reg_type=reg_type, max_nz=2)
+def test_sparsity_constrained_plans_have_few_entries_and_the_masses(function):
+    a, b, C = instances.gauss(40)
+    for max_nz in (2, 20):
+        plan, log = function(a, b, C, 1.0, reg_type="sparsity_constrained", max_nz=max_nz, log=True)
+        assert (np.count_nonzero(plan, axis=0) <= max_nz).all()
+        assert reference.marginal_error(plan, a, b) <= 2e-9
+        assert log["res"].success
+    np.testing.assert_allclose(plan, function(a, b, C, 1.0), atol=1e-8)  # where it does not bind
+    with pytest.raises(ValueError, match=r"^max_nz is None; reg_type 'sparsity_constrained' needs it$"):
+        function(a, b, C, 1.0, reg_type="sparsity_constrained")
+
+
+@pytest.mark.parametrize("function", [compat.smooth_ot_dual, compat.smooth_ot_semi_dual])
+def test_regularisations_that_are_not_there_are_an_error(function):
+    with pytest.raises(ValueError, match=r"^reg_type is 'l1'; it must be one of 'l2'"):
+        function(A, B, M, 0.5, reg_type="l1", max_nz=2)

@@ -6,7 +6,8 @@
 /// whose matrix of costs is never formed, with marginals that hold exactly or are penalised; sinkhorn_batch() solves
 /// many. TransportPlan is what dual variables stand for. barycenter() averages masses. exact() solves the problem
 /// without regularisation, a linear program, whose plan has at most n + m - 1 entries. quadratic() regularises by
-/// squares, which leave plans sparse. route() assigns tokens to experts of limited capacity.
+/// squares, which leave plans sparse; sparse_plan() limits the entries per column as well. route() assigns tokens to
+/// experts of limited capacity.
 #pragma once
 
 #include "nearlinear/ot/barycenter.hpp"
@@ -15,4 +16,5 @@
 #include "nearlinear/ot/quadratic.hpp"
 #include "nearlinear/ot/route.hpp"
 #include "nearlinear/ot/sinkhorn.hpp"
+#include "nearlinear/ot/sparse_plan.hpp"
 #include "nearlinear/ot/transport_plan.hpp"

@@ -80,14 +80,18 @@ void RowPasses::sum_groups(double nanoseconds, double* total,
   parallel_for_workers(groups_, threads(nanoseconds), monitor_, [&](Index group, int worker) {
     const linalg::RowGroup rows(n, block_rows, groups_, group);
     double* const sums = memory_.partials.data() + group * m;
-    std::fill_n(sums, m, 0.0);
+    if (total != nullptr) std::fill_n(sums, m, 0.0);
     for (Index begin = rows.begin; begin < rows.end; begin += rows_between_polls) {
       if (worker == 0)
         monitor_.poll((static_cast<double>(group) + rows.fraction(begin)) / static_cast<double>(groups_));
       body(begin, std::min(begin + rows_between_polls, rows.end), sums);
     }
   });
-  add_partials(total);
+  if (total != nullptr) add_partials(total);
+}
+
+void RowPasses::for_groups(double nanoseconds, const std::function<void(Index begin, Index end)>& body) {
+  sum_groups(nanoseconds, nullptr, [&body](Index begin, Index end, double*) { body(begin, end); });
 }
 
 void RowPasses::sum_rows(double nanoseconds, double* total,

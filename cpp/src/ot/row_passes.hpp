@@ -87,6 +87,9 @@ class RowPasses {
   void sum_groups(double nanoseconds, double* total,
                   const std::function<void(Index begin, Index end, double* sums)>& body);
 
+  /// The same without sums.
+  void for_groups(double nanoseconds, const std::function<void(Index begin, Index end)>& body);
+
   /// t <- row i of the plan; returns its sum.
   double plan_row(Index i, double reg, double f, const double* g, const RowScratch& scratch,
                   bool is_coarse = false) const;

@@ -12,6 +12,7 @@ from nearlinear.ot._quadratic import QuadraticResult, quadratic
 from nearlinear.ot._result import SinkhornGradient, SinkhornIteration, SinkhornResult, SinkhornWarning
 from nearlinear.ot._route import RouteCertificate, route
 from nearlinear.ot._sinkhorn import sinkhorn
+from nearlinear.ot._sparse_plan import SparsePlanResult, SparsePlanWarning, sparse_plan
 
 if TYPE_CHECKING:
     from nearlinear.ot import compat
@@ -29,6 +30,8 @@ __all__ = [
     "SinkhornIteration",
     "SinkhornResult",
     "SinkhornWarning",
+    "SparsePlanResult",
+    "SparsePlanWarning",
     "TransportPlan",
     "barycenter",
     "compat",
@@ -38,6 +41,7 @@ __all__ = [
     "sinkhorn",
     "sinkhorn_batch",
     "sinkhorn_divergence",
+    "sparse_plan",
 ]
 
 

@@ -15,6 +15,7 @@ from nearlinear.ot._problem import check_positive
 from nearlinear.ot._quadratic import QuadraticResult, quadratic
 from nearlinear.ot._result import SinkhornResult, SinkhornWarning
 from nearlinear.ot._sinkhorn import find_plan
+from nearlinear.ot._sparse_plan import SparsePlanResult, sparse_plan
 
 # The entries of POT's log for each of its methods.
 KEYS = {
@@ -193,14 +194,18 @@ def solve_quadratic(
     stopThr: float,
     numItermax: int,
     verbose: bool,
-) -> QuadraticResult:
-    """Solve for vectors `a` and `b` with a quadratic regularisation."""
+    max_nz: int | None = None,
+) -> QuadraticResult | SparsePlanResult:
+    """Solve for vectors `a` and `b` with a quadratic regularisation, and at most `max_nz` entries per column."""
     first, second = _masses("a", a, 1), _masses("b", b, 1)
     number = check_positive("reg", reg)
     maxiter = _inputs.check_int("numItermax", numItermax, minimum=0)
     tol = _tolerance(_inputs.check_real("stopThr", stopThr), first)
+    options: dict[str, Any] = {"reg": number, "tol": tol, "maxiter": maxiter, "verbose": bool(verbose)}
     with _errors_name(costs.names):
-        return quadratic(first, second, **costs.arguments, reg=number, tol=tol, maxiter=maxiter, verbose=bool(verbose))
+        if max_nz is not None:
+            return sparse_plan(first, second, **costs.arguments, max_nz=max_nz, **options)
+        return quadratic(first, second, **costs.arguments, **options)
 
 
 def _masses(name: str, value: ArrayLike | None, ndim: int | tuple[int, ...]) -> NDArray[np.floating] | None:
