@@ -54,8 +54,10 @@ QuadraticResult<T> quadratic(const TransportProblem<T>& given, const QuadraticOp
   Outcome outcome;
   Index passes_of_start = 0;
   if (options.g.empty()) {
-    at.g = entropic_start(given, cols, range.typical, run, passes_of_start);
-    outcome = solver.solve_from_above(reg, range.typical, goal);
+    const QuadraticStart start = entropic_start(given, rows, cols, range.typical, reg, run);
+    passes_of_start = start.passes;
+    at.g = start.g;
+    outcome = solver.solve_from_above(reg, start.level, goal);
   } else {
     cols.gather(options.g, at.g);
     solver.evaluate(reg);

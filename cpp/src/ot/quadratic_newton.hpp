@@ -58,12 +58,11 @@ class QuadraticNewton {
     return Outcome::reached;
   }
 
-  /// From regularisations where a row has some percent of all entries, and from where the current g is.
-  Outcome solve_from_above(double reg, double typical_cost, double goal) {
-    constexpr double first_level = 0.05, factor = 0.25, level_goal = 0.05;
+  /// At `first_level` from the current g, and from there down to `reg`.
+  Outcome solve_from_above(double reg, double first_level, double goal) {
+    constexpr double factor = 0.25, level_goal = 0.05;
     constexpr Index most_iterations_of_level = 30;
-    const double size = static_cast<double>(std::max(problem_.rows(), problem_.cols()));
-    for (double level = first_level * typical_cost * size; level > reg && journal_.may_go_on(); level *= factor) {
+    for (double level = first_level; level > reg && journal_.may_go_on(); level *= factor) {
       evaluate(level);
       const Index most = std::min(journal_.left(), most_iterations_of_level);
       if (solve(level, std::max(goal, level_goal), most) == Outcome::infeasible) return Outcome::infeasible;
@@ -80,9 +79,22 @@ class QuadraticNewton {
   [[nodiscard]] const std::vector<double>& slacks() const { return slacks_; }
 
  private:
+  /// Raises g where columns have no entries to where they just have their mass, if f stays: the Hessian knows nothing
+  /// of what is in between.
+  void wake_columns(double reg) {
+    if (std::none_of(current_.c.begin(), current_.c.end(), [](double sum) { return sum == 0; })) return;
+    const std::vector<double> onsets = rows_.onsets(current_);
+    trial_.g = current_.g;
+    for (std::size_t j = 0; j < onsets.size(); ++j)
+      if (current_.c[j] == 0 && onsets[j] < infinity) trial_.g[j] = onsets[j] + reg * problem_.b[j];
+    rows_.evaluate(reg, trial_);
+    if (trial_.value > current_.value) std::swap(current_, trial_);
+  }
+
   std::pair<bool, Index> take_step(double reg) {
     constexpr double of_a_tree = 8, of_what_may_be_factored = 40;
     const std::size_t n = current_.f.size(), m = current_.g.size();
+    wake_columns(reg);
     plan();
     const auto indptr = active_.indptr();
     std::fill(diagonal_.begin(), diagonal_.end(), 0.0);

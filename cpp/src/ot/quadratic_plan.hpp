@@ -10,21 +10,32 @@
 
 namespace nearlinear::ot {
 
-/// A g to start from: that of entropic transport, which a few passes find at a regularisation of some percent of what
-/// costs differ by. Sets `passes` to their number.
+/// Where Newton's steps begin.
+struct QuadraticStart {
+  std::vector<double> g;
+  double level;      ///< the regularisation to begin at, `reg` or more
+  Index passes = 0;  ///< over all pairs, that finding it took
+};
+
+/// Entropic transport, to one digit, at a regularisation at which plans are about as wide: far fewer passes than
+/// Newton's steps take from elsewhere, as they have to find out which of the pairs have entries. `reg` is that of a
+/// plan with the sum 1.
 template <class T>
-std::vector<double> entropic_start(const TransportProblem<T>& problem, const Marginal& cols, double typical_cost,
-                                   const RunOptions& run, Index& passes) {
-  constexpr double fraction = 0.05, tol = 0.05;
-  constexpr Index most_iterations = 30;
-  std::vector<double> g(cols.mass.size(), 0.0);
-  const double reg = fraction * typical_cost;
-  passes = 0;
-  if (!(reg >= 4 * std::numeric_limits<double>::min())) return g;
-  const SinkhornResult start = sinkhorn<T>(problem, {.reg = reg, .tol = tol, .maxiter = most_iterations}, run);
-  passes = start.passes;
-  if (start.status != SinkhornStatus::infeasible) cols.gather(start.g, g);
-  return g;
+QuadraticStart entropic_start(const TransportProblem<T>& problem, const Marginal& rows, const Marginal& cols,
+                              double typical_cost, double reg, const RunOptions& run) {
+  constexpr double of_a_line = 0.3, widest = 0.06, narrowest = 1e-4, tol = 0.1, first_level = 0.05;
+  constexpr Index most_iterations = 60;
+  const auto lines = static_cast<double>(std::max(rows.mass.size(), cols.mass.size()));
+  QuadraticStart start{std::vector<double>(cols.mass.size(), 0.0), std::max(reg, first_level * typical_cost * lines)};
+  const double entropic = std::clamp(of_a_line * reg / lines, narrowest * typical_cost, widest * typical_cost);
+  if (!(entropic >= 4 * std::numeric_limits<double>::min())) return start;
+  const SinkhornResult found = sinkhorn<T>(problem, {.reg = entropic, .tol = tol, .maxiter = most_iterations}, run);
+  start.passes = found.passes;
+  if (found.status == SinkhornStatus::infeasible) return start;
+  cols.gather(found.g, start.g);
+  start.level = std::max(reg, entropic / of_a_line * lines);
+  if (start.level < 2 * reg) start.level = reg;
+  return start;
 }
 
 /// Of a plan whose entries are rounded to T.

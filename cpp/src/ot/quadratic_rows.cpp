@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <mutex>
 #include <numeric>
 
 namespace nearlinear::ot {
@@ -221,6 +222,22 @@ void LimitedRows::collect(const QuadraticPoint& at, BipartiteLaplacian& active, 
   std::fill_n(active.values().begin(), active.nnz(), 1.0);
 }
 
+std::vector<double> LimitedRows::onsets(const QuadraticPoint& at) const {
+  std::vector<double> onsets(at.g.size(), infinity);
+  std::mutex mutex;  // of a minimum, which does not depend on the order
+  passes_.for_groups(
+      problem_.costs.is_computed() ? problem_.costs.nanoseconds_per_pair() : 0.3, [&](Index begin, Index end) {
+        std::vector<double> of_group(onsets.size(), infinity), tile(Costs::tile + 32);
+        for (Index i = begin; i < end; ++i)
+          problem_.costs.for_tiles(i, tile.data(), [&]<class T>(const T* cost, Index first, Index count) {
+            row_kernels<T>().lower(cost, count, at.f[static_cast<std::size_t>(i)], of_group.data() + first);
+          });
+        const std::lock_guard lock(mutex);
+        for (std::size_t j = 0; j < onsets.size(); ++j) onsets[j] = std::min(onsets[j], of_group[j]);
+      });
+  return onsets;
+}
+
 Index LimitedRows::ties(const QuadraticPoint& at, double tolerance) {
   std::vector<char> is_tied(at.f.size(), 0);
   for_found([&](Index row, Found& found) {
@@ -278,6 +295,17 @@ void SupportRows::evaluate(double reg, QuadraticPoint& at) {
     at.entries[i] = positive;
   }
   finish(reg, problem_, squares, at);
+}
+
+std::vector<double> SupportRows::onsets(const QuadraticPoint& at) const {
+  std::vector<double> onsets(at.g.size(), infinity);
+  for (std::size_t i = 0; i < at.f.size(); ++i)
+    for (auto k = static_cast<std::size_t>(support_.indptr[i]); k < static_cast<std::size_t>(support_.indptr[i + 1]);
+         ++k) {
+      double& onset = onsets[static_cast<std::size_t>(support_.cols[k])];
+      onset = std::min(onset, support_.costs[k] - at.f[i]);
+    }
+  return onsets;
 }
 
 void SupportRows::collect(const QuadraticPoint& at, BipartiteLaplacian& active, std::vector<double>& slacks) const {

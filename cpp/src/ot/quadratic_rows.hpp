@@ -56,6 +56,9 @@ class LimitedRows {
   /// The pairs with entries at a point, and reg times what they are.
   void collect(const QuadraticPoint& at, BipartiteLaplacian& active, std::vector<double>& slacks);
 
+  /// For every column the g_j from which on it has entries, if f stays: min_i C_ij - f_i.
+  [[nodiscard]] std::vector<double> onsets(const QuadraticPoint& at) const;
+
   /// How many rows have pairs that are as good as the last one chosen, but not chosen: there F has a corner. Good means
   /// up to `tolerance`.
   Index ties(const QuadraticPoint& at, double tolerance);
@@ -99,6 +102,7 @@ class SupportRows {
   void evaluate(double reg, QuadraticPoint& at);
   void collect(const QuadraticPoint& at, BipartiteLaplacian& active, std::vector<double>& slacks) const;
 
+  [[nodiscard]] std::vector<double> onsets(const QuadraticPoint& at) const;
   [[nodiscard]] static bool has_corners() { return false; }
 
  private:

@@ -120,9 +120,15 @@ class Solver {
       unlimited.evaluate(reg_);
     }
     if (most_ > 1 || problem_.cols() == 1) {
-      if (g.empty()) unlimited.current().g = entropic_start(given_, cols_, range_.typical, run_, passes_of_start_);
-      const Outcome outcome = g.empty() ? unlimited.solve_from_above(reg_, range_.typical, goal_)
-                                        : unlimited.solve(reg_, goal_, journal_.left());
+      Outcome outcome;
+      if (g.empty()) {
+        const QuadraticStart start = entropic_start(given_, rows_, cols_, range_.typical, reg_, run_);
+        passes_of_start_ = start.passes;
+        unlimited.current().g = start.g;
+        outcome = unlimited.solve_from_above(reg_, start.level, goal_);
+      } else {
+        outcome = unlimited.solve(reg_, goal_, journal_.left());
+      }
       if (outcome == Outcome::reached && unlimited.current().most_entries() <= most_) {
         finish(unlimited, unlimited.current(), SparsePlanStatus::optimal, result);
         return;
