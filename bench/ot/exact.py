@@ -49,7 +49,9 @@ ROOM = Room(
     check=check,
     bound="1e-10 = max(|cost - least| / least, |P 1 - a|_1 + |P' 1 - b|_1)",
     summaries={"POT": lambda contender: True},
-    remark="Both return a vertex and its dual variables, ours as a sparse matrix. Pivots follow one another on one thread.",
+    remark=(
+        "Both return a vertex and its dual variables, ours as a sparse matrix. Pivots follow one another on one thread."
+    ),
     rate="10^9 pairs/s",
     describe=lambda result, contender: {"pivots": result.nit} if contender.role == "ours" else {},
 )

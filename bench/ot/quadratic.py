@@ -28,7 +28,7 @@ def nearlinear_plan(problem: Problem) -> Any:
 
 
 def regot(name: str) -> Any:
-    """Return what prepares a solver of RegOT's; as it leaves a column out of the norm, half its threshold may be needed."""
+    """Return what prepares a solver of RegOT's, with half the threshold where needed."""
 
     def prepare(problem: Problem) -> Any:
         import regot as package
@@ -75,7 +75,11 @@ def value(problem: Problem) -> float:
 def describe(result: Any, contender: Contender) -> dict[str, float]:
     if contender.role != "ours":
         return {}
-    return {"entries per row": result.plan.nnz / result.plan.shape[0], "Newton steps": result.nit, "passes": result.n_passes}
+    return {
+        "entries per row": result.plan.nnz / result.plan.shape[0],
+        "Newton steps": result.nit,
+        "passes": result.n_passes,
+    }
 
 
 ROOM = Room(

@@ -182,7 +182,8 @@ class Solver {
 
   /// Whether the bound's plan has turned out to satisfy everything.
   bool ascend(SparseBound& bound, std::optional<SparseRounding>& rounding) {
-    constexpr Index most_newton = 60, most_lbfgs = 150, most_supergradients = 250, most_turns = 20;
+    constexpr Index most_newton = 60, most_newton_alone = 200, most_lbfgs = 150, most_supergradients = 250,
+                    most_turns = 20;
     const auto upper = [&] { return rounding ? rounding->value() : infinity; };
     const auto improve_and_offer = [&](const std::vector<double>& g) {
       const bool is_better = rounding && improve(rounding, g, bound);
@@ -191,7 +192,7 @@ class Solver {
     };
     switch (options_.method) {
       case SparsePlanMethod::newton:
-        if (bound.ascend_by_newton(options_.maxiter)) return true;
+        if (bound.ascend_by_newton(most_newton_alone)) return true;
         improve_and_offer(bound.best().g);
         return false;
       case SparsePlanMethod::alternating:
