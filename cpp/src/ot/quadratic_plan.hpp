@@ -40,9 +40,64 @@ QuadraticStart entropic_start(const TransportProblem<T>& problem, const Marginal
 
 /// Of a plan whose entries are rounded to T.
 struct PlanFigures {
-  double cost = 0;            ///< <C, P>, before they are
-  double squares = 0;         ///< the sum of P^2
-  double marginal_error = 0;  ///< |P 1 - a|_1 + |P^T 1 - b|_1
+  double cost = 0;                   ///< <C, P>, before they are
+  double squares = 0;                ///< the sum of P^2
+  double marginal_error = 0;         ///< |P 1 - a|_1 + |P^T 1 - b|_1
+  double error_before_rounding = 0;  ///< the same, before they are
+};
+
+/// Takes a plan entry by entry, row after row and by ascending column, and writes it as an n x m matrix.
+template <class T>
+class PlanWriter {
+ public:
+  PlanWriter(double mass, const Marginal& rows, const Marginal& cols, Index n, Index m, Index nnz,
+             CsrMatrix<T, Index>& plan)
+      : mass_(mass), rows_(rows), cols_(cols), plan_(plan), r_(static_cast<std::size_t>(n)), c_(r_), exact_r_(r_) {
+    c_.assign(static_cast<std::size_t>(m), 0.0);
+    exact_c_ = c_;
+    plan = {n, m, Array<Index>::zeros(n + 1), Array<Index>(nnz), Array<T>(nnz)};
+  }
+
+  /// An entry of a plan that sums to 1.
+  void add(std::size_t row, std::size_t col, double entry, double cost) {
+    const std::size_t i = rows_.place(row), j = cols_.place(col);
+    entry *= mass_;
+    plan_.indices[size_] = static_cast<Index>(j);
+    plan_.data[size_] = static_cast<T>(entry);
+    const auto rounded = static_cast<double>(plan_.data[size_++]);
+    ++plan_.indptr[static_cast<Index>(i) + 1];
+    figures_.cost += entry * cost;
+    figures_.squares += rounded * rounded;
+    r_[i] += rounded;
+    c_[j] += rounded;
+    exact_r_[i] += entry;
+    exact_c_[j] += entry;
+  }
+
+  PlanFigures finish(const TransportProblem<T>& problem) {
+    for (Index i = 0; i < plan_.rows; ++i) plan_.indptr[i + 1] += plan_.indptr[i];
+    add_errors(problem.a, mass_ / rows_.total, r_, exact_r_);
+    add_errors(problem.b, mass_ / cols_.total, c_, exact_c_);
+    return figures_;
+  }
+
+ private:
+  void add_errors(std::span<const double> masses, double scale, const std::vector<double>& sums,
+                  const std::vector<double>& exact_sums) {
+    for (std::size_t k = 0; k < sums.size(); ++k) {
+      const double mass = masses.empty() ? 1 / static_cast<double>(sums.size()) : masses[k] * scale;
+      figures_.marginal_error += std::abs(sums[k] - mass);
+      figures_.error_before_rounding += std::abs(exact_sums[k] - mass);
+    }
+  }
+
+  double mass_;
+  const Marginal& rows_;
+  const Marginal& cols_;
+  CsrMatrix<T, Index>& plan_;
+  std::vector<double> r_, c_, exact_r_, exact_c_;
+  Index size_ = 0;
+  PlanFigures figures_;
 };
 
 /// Writes the plan of the solver's point, which sums to `mass`, as an n x m matrix without zeros.
@@ -53,31 +108,14 @@ PlanFigures figures_of(QuadraticNewton<Rows>& solver, double reg, double mass, c
   BipartiteLaplacian& active = solver.plan();
   const QuadraticPoint& at = solver.current();
   const auto indptr = active.indptr();
-  PlanFigures figures;
-  plan = {n, m, Array<Index>::zeros(n + 1), Array<Index>(active.nnz()), Array<T>(active.nnz())};
-  std::vector<double> r(static_cast<std::size_t>(n)), c(static_cast<std::size_t>(m));
-  for (std::size_t i = 0; i < at.f.size(); ++i) {
-    plan.indptr[static_cast<Index>(rows.place(i)) + 1] = indptr[i + 1] - indptr[i];
+  PlanWriter<T> writer(mass, rows, cols, n, m, active.nnz(), plan);
+  for (std::size_t i = 0; i < at.f.size(); ++i)
     for (Index k = indptr[i]; k < indptr[i + 1]; ++k) {
       const auto place = static_cast<std::size_t>(k), j = static_cast<std::size_t>(active.indices()[place]);
       const double slack = solver.slacks()[place];
-      plan.indices[k] = static_cast<Index>(cols.place(j));
-      plan.data[k] = static_cast<T>(mass * slack / reg);
-      const auto entry = static_cast<double>(plan.data[k]);
-      figures.cost += mass * slack / reg * ((at.g[j] + at.f[i]) - slack);  // which is C_ij
-      figures.squares += entry * entry;
-      r[rows.place(i)] += entry;
-      c[cols.place(j)] += entry;
+      writer.add(i, j, slack / reg, (at.g[j] + at.f[i]) - slack);
     }
-  }
-  for (Index i = 0; i < n; ++i) plan.indptr[i + 1] += plan.indptr[i];
-  for (std::size_t i = 0; i < r.size(); ++i)
-    figures.marginal_error +=
-        std::abs(r[i] - (problem.a.empty() ? 1 / static_cast<double>(n) : problem.a[i] * (mass / rows.total)));
-  for (std::size_t j = 0; j < c.size(); ++j)
-    figures.marginal_error +=
-        std::abs(c[j] - (problem.b.empty() ? 1 / static_cast<double>(m) : problem.b[j] * (mass / cols.total)));
-  return figures;
+  return writer.finish(problem);
 }
 
 }  // namespace nearlinear::ot

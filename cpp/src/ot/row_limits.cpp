@@ -32,13 +32,11 @@ class LimitedTree {
 
   [[nodiscard]] double total_excess() const { return total_; }
   [[nodiscard]] bool is_bad(std::size_t row) const { return excess_[row] > 0; }
-  [[nodiscard]] std::size_t rows() const { return n_; }
 
-  /// A pair with mass in the row, any one of them.
-  template <class Random>
-  [[nodiscard]] std::size_t any_col_of(std::size_t row, Random& random) const {
+  /// The column of a pair in the row: the first one for 0, the last one for just below 1.
+  [[nodiscard]] std::size_t col_of(std::size_t row, double which) const {
     const auto& arcs = arcs_of_[row];
-    return arcs_[arcs[std::uniform_int_distribution<std::size_t>(0, arcs.size() - 1)(random)]].col;
+    return arcs_[arcs[static_cast<std::size_t>(which * static_cast<double>(arcs.size()))]].col;
   }
 
   struct Pivot {
@@ -223,61 +221,93 @@ class LimitedTree {
 
 }  // namespace
 
+Pairs north_west_plan(const MassUnits& units) {
+  const auto by_mass = [](const std::vector<std::int64_t>& masses) {
+    std::vector<std::size_t> order(masses.size());
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    std::stable_sort(order.begin(), order.end(), [&](std::size_t x, std::size_t y) { return masses[x] > masses[y]; });
+    return order;
+  };
+  const std::vector<std::size_t> rows = by_mass(units.rows), cols = by_mass(units.cols);
+  Pairs pairs(rows.size());
+  std::int64_t row_left = units.rows[rows[0]], col_left = units.cols[cols[0]];
+  for (std::size_t i = 0, j = 0;;) {
+    pairs[rows[i]].push_back(static_cast<std::int32_t>(cols[j]));
+    const std::int64_t moved = std::min(row_left, col_left);
+    row_left -= moved;
+    col_left -= moved;
+    const bool next_row = row_left == 0, next_col = col_left == 0;
+    if (next_row && ++i < rows.size()) row_left = units.rows[rows[i]];
+    if (next_col && ++j < cols.size()) col_left = units.cols[cols[j]];
+    if (i == rows.size() || j == cols.size()) return pairs;
+  }
+}
+
 bool limit_rows(const Costs& costs, const MassUnits& units, std::span<const double> f, std::span<const double> g,
-                double typical_cost, Index most, Monitor& monitor, Pairs& pairs) {
-  constexpr double most_work = 4e8;
-  constexpr Index most_steps = 400'000, rounds = 4, choices = 3;
+                double typical_cost, Index most, std::uint64_t seed, Monitor& monitor, Pairs& pairs) {
+  constexpr double most_work = 1e8;  // nodes that are visited
+  constexpr Index most_steps = 100'000, choices = 3, more_choices = 12;
   constexpr double hot = 1, cold = 1e-3;  // in units of a mean mass
-  constexpr double weight_of_costs = 0.2;
+  constexpr double weight_of_costs = 0.2, guided = 0.7;
   const std::size_t n = units.rows.size(), m = units.cols.size();
-  const double nodes = static_cast<double>(n + m), mean = 1 / static_cast<double>(m);
-  const auto steps = std::min(most_steps, static_cast<Index>(most_work / nodes));
+  const double mean = 1 / static_cast<double>(m);
+  const auto steps = std::min(most_steps, static_cast<Index>(most_work / static_cast<double>(n + m)));
   std::vector<double> tile(Costs::tile + 32);
   const auto reduced = [&](std::size_t i, std::size_t j) {
     const double cost = costs.cost(static_cast<Index>(i), static_cast<Index>(j), tile.data());
     return cost - f[i] - g[j];
   };
-  std::mt19937_64 random(0);
-  std::uniform_real_distribution<double> uniform;
+  std::mt19937_64 random(seed);
+  const auto uniform = [&random] { return static_cast<double>(random() >> 11) * 0x1p-53; };
   const auto any = [&](std::size_t size) {
-    return std::min(size - 1, static_cast<std::size_t>(uniform(random) * static_cast<double>(size)));
+    return std::min(size - 1, static_cast<std::size_t>(uniform() * static_cast<double>(size)));
   };
-  for (Index round = 0; round < rounds; ++round) {
-    LimitedTree tree(units, most, pairs);
-    LimitedTree::Pivot pivot;
-    std::vector<std::size_t> bad;
-    const Index steps_of_round = steps / rounds;
-    for (Index step = 0; step < steps_of_round; ++step) {
-      if (step % 64 == 0) monitor.poll(0);
-      if (!(tree.total_excess() > 0)) break;
-      bad.clear();
-      for (std::size_t i = 0; i < n; ++i)
-        if (tree.is_bad(i)) bad.push_back(i);
-      if (bad.empty()) break;
-      const bool is_guided = uniform(random) < 0.7;
-      const std::size_t col = is_guided ? tree.any_col_of(bad[any(bad.size())], random) : any(m);
-      std::size_t row = any(n);
-      for (Index choice = 1; choice < choices; ++choice) {
-        const std::size_t other = any(n);
-        if (reduced(other, col) < reduced(row, col)) row = other;
-      }
-      if (!tree.try_pivot(row, col, reduced, pivot) || !(pivot.reduced_cost < std::numeric_limits<double>::infinity()))
-        continue;
-      const double cost = pivot.units == 0 ? 0
-                                           : static_cast<double>(pivot.units) * units.unit * pivot.reduced_cost /
-                                                 std::max(typical_cost, std::numeric_limits<double>::min());
-      const double rise = pivot.excess - tree.total_excess() + weight_of_costs * cost;
-      const double done = static_cast<double>(step) / static_cast<double>(steps_of_round);
-      const double temperature = mean * hot * std::pow(cold / hot, done);
-      if (rise <= 0 || uniform(random) < std::exp(-rise / temperature)) tree.make(pivot, row, col);
+  const auto cheap_row = [&](std::size_t col, Index count) {
+    std::size_t row = any(n);
+    for (Index choice = 1; choice < count; ++choice) {
+      const std::size_t other = any(n);
+      if (reduced(other, col) < reduced(row, col)) row = other;
     }
-    Pairs found = tree.pairs();
-    if (std::all_of(found.begin(), found.end(), [most](const auto& cols) { return std::ssize(cols) <= most; })) {
-      pairs = std::move(found);
-      return true;
+    return row;
+  };
+  LimitedTree tree(units, most, pairs);
+  LimitedTree::Pivot pivot;
+  std::vector<std::size_t> bad;
+  for (Index step = 0; step < steps; ++step) {
+    if (step % 64 == 0) monitor.poll(0);
+    bad.clear();
+    for (std::size_t i = 0; i < n; ++i)
+      if (tree.is_bad(i)) bad.push_back(i);
+    if (bad.empty()) break;
+    const std::size_t col = uniform() < guided ? tree.col_of(bad[any(bad.size())], uniform()) : any(m);
+    const std::size_t row = cheap_row(col, choices);
+    if (!tree.try_pivot(row, col, reduced, pivot) || !(pivot.reduced_cost < std::numeric_limits<double>::infinity()))
+      continue;
+    const double cost = pivot.units == 0 ? 0
+                                         : static_cast<double>(pivot.units) * units.unit * pivot.reduced_cost /
+                                               std::max(typical_cost, std::numeric_limits<double>::min());
+    const double rise = pivot.excess - tree.total_excess() + weight_of_costs * cost;
+    const double done = static_cast<double>(step) / static_cast<double>(steps);
+    const double temperature = mean * hot * std::pow(cold / hot, done);
+    if (rise <= 0 || uniform() < std::exp(-rise / temperature)) tree.make(pivot, row, col);
+  }
+  if (!bad.empty()) return false;
+  // Down with the costs, as far as the limits let them.
+  const auto patience = static_cast<Index>(4 * (n + m));
+  Index last_success = 0;
+  for (Index step = 0; step < steps && step - last_success < patience; ++step) {
+    if (step % 64 == 0) monitor.poll(0);
+    const std::size_t col = any(m), row = cheap_row(col, more_choices);
+    if (!tree.try_pivot(row, col, reduced, pivot) || pivot.excess > 0) continue;
+    if (pivot.units == 0) {
+      tree.make(pivot, row, col);
+    } else if (pivot.reduced_cost < -1e-12 * typical_cost) {
+      tree.make(pivot, row, col);
+      last_success = step;
     }
   }
-  return false;
+  pairs = tree.pairs();
+  return std::all_of(pairs.begin(), pairs.end(), [most](const auto& cols) { return std::ssize(cols) <= most; });
 }
 
 }  // namespace nearlinear::ot

@@ -157,10 +157,7 @@ class Solver {
       cols_.gather(exact.g, duals);
       bound.offer(duals);
       Pairs pairs = pairs_of(exact.plan);
-      const bool is_limited =
-          std::all_of(pairs.begin(), pairs.end(), [this](const auto& cols) { return std::ssize(cols) <= most_; });
-      if (options_.feasible && (is_limited || limit_rows(costs_, mass_units(rows_, cols_, given_.a, given_.b), f, duals,
-                                                         range_.typical, most_, monitor_, pairs))) {
+      if (options_.feasible && (keeps_limit(pairs) || limit(f, duals, pairs))) {
         rounding.emplace(problem_, passes_, limited_, monitor_, memory_.plan, std::move(pairs), reg_, goal_,
                          most_value);
         if (improve(rounding, bound.best().g, bound)) bound.offer(rounding->g());
@@ -172,7 +169,7 @@ class Solver {
       finish(bound.newton(), bound.best(), SparsePlanStatus::optimal, result);
     } else if (rounding && rounding->has_plan()) {
       const SparsePlanStatus status = bound.proves(upper()) ? SparsePlanStatus::optimal : SparsePlanStatus::feasible;
-      rounding->with_plan([&](auto& solver) { finish(solver, bound.best(), status, result); });
+      finish(write(*rounding, result.plan), bound.best(), status, result);
     } else {
       bound.newton().current() = bound.best();
       finish(bound.newton(), bound.best(), SparsePlanStatus::violated, result);
@@ -222,6 +219,66 @@ class Solver {
 
   [[nodiscard]] ExactResult<T> vertex() const { return nearlinear::exact<T>(given_, {}, run_); }
 
+  [[nodiscard]] bool keeps_limit(const Pairs& pairs) const {
+    return std::all_of(pairs.begin(), pairs.end(), [this](const auto& cols) { return std::ssize(cols) <= most_; });
+  }
+
+  /// From a vertex to one whose rows keep the limit, by pivots. Those of exact transport have rows with many entries
+  /// where rows of much mass lie among columns of little: so it is tried without such pairs as well, and from a vertex
+  /// that takes no notice of costs.
+  bool limit(std::span<const double> f, std::span<const double> g, Pairs& pairs) {
+    constexpr double most_pairs = 2e8;  // for which a matrix is made
+    constexpr std::uint64_t more_rounds = 3;
+    const MassUnits units = mass_units(rows_, cols_, given_.a, given_.b);
+    const auto search = [&](const Pairs& from, std::uint64_t seed) {
+      Pairs found = from;
+      const bool is_found = limit_rows(costs_, units, f, g, range_.typical, most_, seed, monitor_, found);
+      if (is_found) pairs = std::move(found);
+      return is_found;
+    };
+    if (search(pairs, 0)) return true;
+    if (problem_.pairs() <= most_pairs)
+      for (const double least : {0.5, 1.0, 0.25})
+        if (const auto without = vertex_without_small(least); without && search(*without, 0)) return true;
+    if (range_.finite && search(north_west_plan(units), 0)) return true;
+    for (std::uint64_t seed = 1; seed <= more_rounds; ++seed)
+      if (search(pairs, seed)) return true;
+    return false;
+  }
+
+  /// A vertex of exact transport that moves nothing from rows to columns with less than `least` of what an entry of the
+  /// row has on average if it has as many as it may; none if there is none.
+  [[nodiscard]] std::optional<Pairs> vertex_without_small(double least) const {
+    const Index n = problem_.rows(), m = problem_.cols();
+    Array<double> C(checked_product(n, m));
+    std::vector<double> tile(Costs::tile + 32);
+    for (Index i = 0; i < n; ++i) {
+      const double smallest = least * rows_.mass[static_cast<std::size_t>(i)] / static_cast<double>(most_);
+      costs_.for_tiles(i, tile.data(), [&](const auto* cost, Index first, Index count) {
+        for (Index j = 0; j < count; ++j)
+          C[i * m + first + j] =
+              cols_.mass[static_cast<std::size_t>(first + j)] < smallest ? infinity : static_cast<double>(cost[j]);
+      });
+    }
+    const MatrixView<const double> view(static_cast<const double*>(C.data()), n, m);
+    for (Index i = 0; i < n; ++i) {  // which exact() refuses
+      const double* const row = C.data() + i * m;
+      if (std::none_of(row, row + m, [](double cost) { return cost < infinity; })) return {};
+    }
+    for (Index j = 0; j < m; ++j) {
+      bool is_open = false;
+      for (Index i = 0; i < n && !is_open; ++i) is_open = C[i * m + j] < infinity;
+      if (!is_open) return {};
+    }
+    const ExactResult<double> exact = nearlinear::exact<double>({rows_.mass, cols_.mass, view}, {}, run_);
+    if (exact.status != ExactStatus::optimal) return {};
+    Pairs pairs(rows_.mass.size());
+    for (Index i = 0; i < n; ++i)
+      for (Index k = exact.plan.indptr[i]; k < exact.plan.indptr[i + 1]; ++k)
+        pairs[static_cast<std::size_t>(i)].push_back(static_cast<std::int32_t>(exact.plan.indices[k]));
+    return pairs;
+  }
+
   [[nodiscard]] Pairs pairs_of(const CsrMatrix<T, Index>& plan) const {
     std::vector<std::int32_t> place(static_cast<std::size_t>(m_), 0);
     for (std::size_t j = 0; j < cols_.mass.size(); ++j) place[cols_.place(j)] = static_cast<std::int32_t>(j);
@@ -234,11 +291,29 @@ class Solver {
     return pairs;
   }
 
+  PlanFigures write(const SparseRounding& rounding, CsrMatrix<T, Index>& plan) const {
+    std::vector<double> tile(Costs::tile + 32);
+    Index nnz = 0;
+    for (const auto& cols : rounding.pairs()) nnz += std::ssize(cols);
+    PlanWriter<T> writer(mass_, rows_, cols_, n_, m_, nnz, plan);
+    for (std::size_t i = 0; i < rounding.pairs().size(); ++i)
+      for (std::size_t k = 0; k < rounding.pairs()[i].size(); ++k) {
+        const std::int32_t col = rounding.pairs()[i][k];
+        writer.add(i, static_cast<std::size_t>(col), rounding.entries()[i][k],
+                   costs_.cost(static_cast<Index>(i), col, tile.data()));
+      }
+    return writer.finish(given_);
+  }
+
   /// The plan of a solver's point, and the bound with its dual variables.
   template <class Rows>
   void finish(QuadraticNewton<Rows>& solver, const QuadraticPoint& bound, SparsePlanStatus status,
               SparsePlanResult<T>& result) {
-    const PlanFigures figures = figures_of(solver, reg_, mass_, rows_, cols_, given_, n_, m_, result.plan);
+    finish(figures_of(solver, reg_, mass_, rows_, cols_, given_, n_, m_, result.plan), bound, status, result);
+  }
+
+  void finish(const PlanFigures& figures, const QuadraticPoint& bound, SparsePlanStatus status,
+              SparsePlanResult<T>& result) {
     result.f.resize(static_cast<std::size_t>(n_));
     result.g.resize(static_cast<std::size_t>(m_));
     rows_.scatter(bound.f, result.f);
@@ -248,7 +323,7 @@ class Solver {
     result.primal_value = figures.cost + 0.5 * options_.reg * figures.squares;
     result.dual_value = mass_ * bound.value;
     result.marginal_error = figures.marginal_error;
-    result.feasible = solver.current().error <= options_.tol;
+    result.feasible = figures.error_before_rounding <= options_.tol * mass_;
     if (!result.feasible && status == SparsePlanStatus::feasible) status = SparsePlanStatus::violated;
     if (journal_.stopped())
       status = SparsePlanStatus::stopped;

@@ -4,10 +4,12 @@
 #include <algorithm>
 #include <numeric>
 
+#include "ot/tree_correction.hpp"
+
 namespace nearlinear::ot {
 namespace {
 
-constexpr std::size_t most_single_swaps = 16;
+constexpr std::size_t most_single_swaps = 16, work_on_single_swaps = 20'000;  // in entries of plans
 
 bool contains(const std::vector<std::int32_t>& cols, std::int32_t col) {
   return std::find(cols.begin(), cols.end(), col) != cols.end();
@@ -43,30 +45,57 @@ Support SparseRounding::support_of(const Pairs& pairs) const {
   return support;
 }
 
-/// The best plan on these pairs, or none if there is none.
-std::optional<SparseRounding::Plan> SparseRounding::solve_on(const Pairs& pairs, std::span<const double> g) {
-  constexpr Index most_iterations = 100;
-  const Support support = support_of(pairs);
-  SupportRows rows(problem_, support);
-  Journal journal(no_callback_, most_iterations, monitor_);
-  QuadraticNewton solver(problem_, passes_, rows, journal, memory_, most_value_);
-  std::copy(g.begin(), g.end(), solver.current().g.begin());
-  solver.evaluate(reg_);
-  if (solver.solve(reg_, goal_, most_iterations) != QuadraticNewton<SupportRows>::Outcome::reached) return {};
-  BipartiteLaplacian& active = solver.plan();
-  const QuadraticPoint& at = solver.current();
-  Plan plan{Pairs(pairs.size()), std::vector<std::vector<double>>(pairs.size()), at, 0};
-  for (std::size_t i = 0; i < pairs.size(); ++i)
-    for (Index k = active.indptr()[i]; k < active.indptr()[i + 1]; ++k) {
-      const auto place = static_cast<std::size_t>(k);
-      const std::int32_t col = active.indices()[place];
-      const double slack = solver.slacks()[place], entry = slack / reg_;
-      const double cost = (at.g[static_cast<std::size_t>(col)] + at.f[i]) - slack;
-      plan.value += entry * (cost + 0.5 * slack);
-      plan.pairs[i].push_back(col);
-      plan.slacks[i].push_back(slack);
+/// The plan with these entries on the support's pairs, when its marginals have been made right; none if they cannot be.
+std::optional<SparseRounding::Plan> SparseRounding::complete(const Support& support, std::vector<double> entries,
+                                                             const QuadraticPoint& at) const {
+  if (!correct_marginals(problem_, support, entries)) return {};
+  const std::size_t n = problem_.a.size();
+  Plan plan{Pairs(n), std::vector<std::vector<double>>(n), at, 0};
+  for (std::size_t i = 0; i < n; ++i)
+    for (auto k = static_cast<std::size_t>(support.indptr[i]); k < static_cast<std::size_t>(support.indptr[i + 1]);
+         ++k) {
+      if (!(entries[k] > 0)) continue;
+      plan.value += entries[k] * (support.costs[k] + 0.5 * reg_ * entries[k]);
+      plan.pairs[i].push_back(support.cols[k]);
+      plan.entries[i].push_back(entries[k]);
     }
   return plan;
+}
+
+/// The vertex itself, whose masses its pairs determine.
+std::optional<SparseRounding::Plan> SparseRounding::vertex_plan(std::span<const double> g) const {
+  const Support support = support_of(vertex_);
+  SupportRows rows(problem_, support);
+  QuadraticPoint at(problem_.rows(), problem_.cols());
+  std::copy(g.begin(), g.end(), at.g.begin());
+  rows.evaluate(reg_, at);
+  return complete(support, std::vector<double>(support.cols.size(), 0.0), at);
+}
+
+/// The best plan on these pairs, or one near to it, or none.
+std::optional<SparseRounding::Plan> SparseRounding::solve_on(const Pairs& pairs, std::span<const double> g,
+                                                             bool is_thorough) {
+  constexpr Index most_iterations = 100, most_from_above = 200;
+  constexpr double far_above = 1024;      // where all pairs have entries, as a rule, and F is quadratic
+  constexpr double may_be_mended = 1e-3;  // of the marginal error
+  const Support support = support_of(pairs);
+  SupportRows rows(problem_, support);
+  Journal journal(no_callback_, most_iterations + most_from_above, monitor_);
+  QuadraticNewton solver(problem_, passes_, rows, journal, memory_, most_value_);
+  QuadraticPoint& at = solver.current();
+  std::copy(g.begin(), g.end(), at.g.begin());
+  solver.evaluate(reg_);
+  solver.solve(reg_, goal_, most_iterations);
+  if (at.error > may_be_mended && is_thorough) {
+    std::copy(g.begin(), g.end(), at.g.begin());
+    solver.solve_from_above(reg_, far_above * reg_, goal_);
+  }
+  if (at.error > may_be_mended) return {};
+  std::vector<double> entries(support.cols.size());
+  for (std::size_t i = 0; i < pairs.size(); ++i)
+    for (auto k = static_cast<std::size_t>(support.indptr[i]); k < static_cast<std::size_t>(support.indptr[i + 1]); ++k)
+      entries[k] = std::max(0.0, (at.g[static_cast<std::size_t>(support.cols[k])] - support.costs[k]) + at.f[i]) / reg_;
+  return complete(support, std::move(entries), at);
 }
 
 bool SparseRounding::take_if_better(std::optional<Plan> plan) {
@@ -84,7 +113,7 @@ bool SparseRounding::improve(std::span<const double> g, const std::function<bool
   const std::vector<std::int32_t> best =
       rows_.best_columns(at, rows_.most_entries(), -std::numeric_limits<double>::infinity());
   // With the vertex there is a plan; without, there may be none, or a better one.
-  bool is_better = false;
+  bool is_better = !found_ && take_if_better(vertex_plan(g));
   for (const bool with_vertex : {true, false}) {
     if (is_enough(value())) return is_better;
     Pairs pairs = with_vertex ? vertex_ : Pairs(vertex_.size());
@@ -93,7 +122,7 @@ bool SparseRounding::improve(std::span<const double> g, const std::function<bool
         const std::int32_t col = best[i * most + k];
         if (col >= 0 && !contains(pairs[i], col)) pairs[i].push_back(col);
       }
-    is_better = take_if_better(solve_on(pairs, g)) || is_better;
+    is_better = take_if_better(solve_on(pairs, g, with_vertex)) || is_better;
   }
   if (!is_better) return false;
   for (int round = 0; round < most_rounds && !is_enough(value()) && (fill_rows() || swap_pairs()); ++round) {
@@ -133,15 +162,16 @@ bool SparseRounding::swap_pairs() {
   for (std::size_t i = 0; i < found_->pairs.size(); ++i) {
     const auto& cols = found_->pairs[i];
     if (cols.size() < most) continue;
-    const auto& slacks = found_->slacks[i];
-    const auto least = std::min_element(slacks.begin(), slacks.end());
+    const auto& entries = found_->entries[i];
+    const auto least = std::min_element(entries.begin(), entries.end());
     for (std::size_t k = 0; k < 2 * most; ++k) {
       const std::int32_t col = best[i * 2 * most + k];
       if (col < 0) break;
       if (contains(cols, col)) continue;
       const double slack = found_->at.g[static_cast<std::size_t>(col)] + found_->at.f[i] -
                            problem_.costs.cost(static_cast<Index>(i), col, tile.data());
-      swaps.push_back({i, static_cast<std::size_t>(least - slacks.begin()), col, slack * slack - *least * *least});
+      const double lost = reg_ * *least;
+      swaps.push_back({i, static_cast<std::size_t>(least - entries.begin()), col, slack * slack - lost * lost});
     }
   }
   std::stable_sort(swaps.begin(), swaps.end(), [](const Swap& x, const Swap& y) { return x.gain > y.gain; });
@@ -159,7 +189,8 @@ bool SparseRounding::swap_pairs() {
       std::partition_point(swaps.begin(), swaps.end(), [](const Swap& swap) { return swap.gain > 0; }) - swaps.begin());
   for (std::size_t count = promising; count > 1; count /= 2)
     if (try_swaps(0, count)) return true;
-  for (std::size_t s = 0; s < std::min(swaps.size(), most_single_swaps); ++s)
+  const std::size_t singles = std::min(most_single_swaps, work_on_single_swaps / (most * found_->pairs.size()));
+  for (std::size_t s = 0; s < std::min(swaps.size(), singles); ++s)
     if (try_swaps(s, s + 1)) return true;
   return false;
 }

@@ -32,29 +32,20 @@ class SparseRounding {
   [[nodiscard]] const std::vector<double>& g() const { return found_->at.g; }
   [[nodiscard]] const std::vector<double>& f() const { return found_->at.f; }
   [[nodiscard]] const Pairs& pairs() const { return found_->pairs; }
-
-  /// Calls body(solver) with the solver at the best plan.
-  template <class Body>
-  auto with_plan(const Body& body) {
-    const Support support = support_of(found_->pairs);
-    SupportRows rows(problem_, support);
-    Journal journal(no_callback_, 0, monitor_);
-    QuadraticNewton solver(problem_, passes_, rows, journal, memory_, most_value_);
-    solver.current().g = found_->at.g;
-    solver.evaluate(reg_);
-    return body(solver);
-  }
+  [[nodiscard]] const std::vector<std::vector<double>>& entries() const { return found_->entries; }
 
  private:
   struct Plan {
-    Pairs pairs;                              // with mass
-    std::vector<std::vector<double>> slacks;  // reg times the entries
+    Pairs pairs;  // with mass
+    std::vector<std::vector<double>> entries;
     QuadraticPoint at;
     double value;
   };
 
   [[nodiscard]] Support support_of(const Pairs& pairs) const;
-  std::optional<Plan> solve_on(const Pairs& pairs, std::span<const double> g);
+  std::optional<Plan> complete(const Support& support, std::vector<double> entries, const QuadraticPoint& at) const;
+  std::optional<Plan> vertex_plan(std::span<const double> g) const;
+  std::optional<Plan> solve_on(const Pairs& pairs, std::span<const double> g, bool is_thorough = false);
   bool take_if_better(std::optional<Plan> plan);
   bool fill_rows();
   bool swap_pairs();
