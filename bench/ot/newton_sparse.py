@@ -13,11 +13,12 @@ import numpy as np
 
 import nearlinear as nl
 from bench.harness import Case, Contender, Room
-from bench.ot import peers, problems
+from bench.ot import problems
 from bench.ot.problems import TOLERANCE, Problem
 
 ETA = 1200
 SEEDS = 20
+SINKHORN_SEEDS = 5  # for which Sinkhorn's algorithm is run
 DENSITIES = (2, 5, 15, 50)  # times 1 / n; the paper has the first where transport is unique, and else the third
 MOST_NEWTON = 300  # steps
 MOST_SINKHORN = 1_000_000  # sweeps
@@ -85,25 +86,14 @@ def automatic(given: Experiment) -> Callable[[], list[Solution]]:
 
 def sinkhorn(given: Experiment) -> Callable[[], list[Solution]]:
     return lambda: [
-        nearlinear_solution(problem, method="sinkhorn", maxiter=MOST_SINKHORN) for problem in given.problems
+        nearlinear_solution(problem, method="sinkhorn", maxiter=MOST_SINKHORN)
+        for problem in given.problems[:SINKHORN_SEEDS]
     ]
-
-
-def pot_sinkhorn(given: Experiment) -> Callable[[], list[Solution]]:
-    ot = peers.import_pot()
-
-    def solve(problem: Problem) -> Solution:
-        threshold = peers.norm_of_columns(*problem.C.shape)
-        options = {"stopThr": threshold, "numItermax": MOST_SINKHORN, "log": True}
-        _, log = ot.sinkhorn(problem.a, problem.b, problem.C, problem.reg, **options)
-        return Solution(np.log(log["u"]), np.log(log["v"]), log["niter"] + 1, log["err"][-1] <= threshold)
-
-    return lambda: [solve(problem) for problem in given.problems]
 
 
 def check(given: Experiment, reference: None, solutions: list[Solution], contender: Contender) -> float:
     """Return the largest error of all seeds: who has not solved all of them is not timed, but described."""
-    return max(_error(*pair) for pair in zip(given.problems, solutions, strict=True))
+    return max(_error(*pair) for pair in zip(given.problems, solutions, strict=False))
 
 
 def _error(problem: Problem, solution: Solution) -> float:
@@ -136,8 +126,7 @@ ROOM = Room(
     contenders=[
         Contender("nearlinear, auto", automatic, role="ours"),
         *(Contender(f"nearlinear, sns {per_row} / n", newton_sparse(per_row)) for per_row in DENSITIES),
-        Contender("nearlinear, sinkhorn", sinkhorn),
-        Contender("POT sinkhorn", pot_sinkhorn, packages=("POT",)),
+        Contender("nearlinear, sinkhorn", sinkhorn, role="context"),
     ],
     facts=facts,
     reference=lambda given: None,
@@ -146,13 +135,13 @@ ROOM = Room(
     tolerance=1.001,  # sums are rounded
     summaries={
         "sns of its best density": lambda contender: "sns" in contender.name,
-        "Sinkhorn's algorithm": lambda contender: contender.name.endswith("sinkhorn"),
     },
     remark=(
         f"Times are those of all {SEEDS} seeds together; one that does not converge makes the whole wrong. The last "
         "columns of the measurements say how many do, and the median of iterations, sweeps and Newton steps. "
         '"sns" is the algorithm of the paper; its Hessian has that part of the plan\'s entries that the name says, and '
-        f"it takes {MOST_NEWTON} Newton steps at most."
+        f"it takes {MOST_NEWTON} Newton steps at most. Sinkhorn's algorithm, in the logarithmic domain, is run for "
+        f"{SINKHORN_SEEDS} seeds, and its time is that of these."
     ),
     rate="10^9 pairs/s",
     cap=900.0,

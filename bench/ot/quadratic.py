@@ -11,14 +11,20 @@ from bench.ot import peers, problems
 from bench.ot.problems import TOLERANCE, Problem
 from bench.ot.sparse_problems import build, instances
 
-CAP = 30.0  # seconds
+CAP = 20.0  # seconds
 POT_ERROR = 1e-4  # of the marginals: SciPy's L-BFGS-B, which POT calls, stops where the objective rests
 SLACK_ERROR = 1e-6  # of an entry, relative to the largest
 
 
 def cases() -> list[Case]:
     return [
-        Case(f"{name}, n = {n}", functools.partial(build, name, n), quick=(name, n) == ("gauss", 100))
+        Case(
+            f"{name}, n = {n}",
+            functools.partial(build, name, n),
+            quick=(name, n) == ("gauss", 100),
+            family=name,
+            hardness=(n,),
+        )
         for name, n in instances()
     ]
 

@@ -172,10 +172,10 @@ def quadratic(
 
     Notes
     -----
-    Semismooth Newton steps [1]_ on the semi-dual [2]_, in which f is eliminated so that rows are exact, at
-    regularisations that come down to `reg`. The Hessian is the Laplacian of the graph of positive entries. Cost: three
-    readings of all costs for each pass, 20 to 100 passes as a rule; where `reg` is so small that rows have hardly more
-    than one entry, many more.
+    Semismooth Newton steps [1]_ on the semi-dual [2]_, in which f is eliminated so that rows are exact, from the dual
+    variables of entropic transport at a regularisation of the same width. The Hessian is the Laplacian of the graph of
+    positive entries. Cost: one reading of all costs for each pass, 20 to 100 passes as a rule; where `reg` is so small
+    that rows have hardly more than one entry, many more.
 
     References
     ----------

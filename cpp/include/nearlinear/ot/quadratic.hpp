@@ -43,13 +43,13 @@ struct QuadraticResult {
 ///
 ///     grad F = b - P^T 1,    -Hess F = (1/reg) (diag(A^T 1) - A^T diag(1 / (A 1)) A),
 ///
-/// the Laplacian of a graph. Semismooth Newton steps maximise it, at regularisations that come down to `reg`; systems
-/// are solved by LDL^T where their graph is like a tree, else by conjugate gradients.
+/// the Laplacian of a graph. Semismooth Newton steps maximise it, from the dual variables of entropic transport at a
+/// regularisation of the same width; systems are solved by LDL^T where their graph is like a tree, else by conjugate
+/// gradients.
 ///
 /// - Masses, forbidden pairs, starts, points, threads and errors as for sinkhorn().
-/// - Cost: three readings of all costs for each pass, some 20 to 100 passes; plus the Newton steps' linear algebra on
-/// the
-///   plan's entries. Memory: O(n + m) and 24 bytes per entry.
+/// - Cost: one reading of all costs for each pass, some 20 to 100 passes, of which those at the start take exponentials;
+///   plus the Newton steps' linear algebra on the plan's entries. Memory: O(n + m) and 24 bytes per entry.
 ///
 /// Semismooth Newton's method: D. A. Lorenz, P. Manns and C. Meyer, "Quadratically regularized optimal transport",
 /// Applied Mathematics and Optimization 83, 2021. Semi-dual: M. Blondel, V. Seguy and A. Rolet, "Smooth and sparse
