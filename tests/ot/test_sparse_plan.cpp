@@ -108,6 +108,9 @@ TEST("bad arguments are named, and problems without a plan have a status") {
   for (std::size_t i = 0; i < 3; ++i)
     for (std::size_t j = 1; j < 4; ++j) problem.C[4 * i + j] = std::numeric_limits<double>::infinity();
   CHECK(solve(problem, {.reg = 1, .max_nz = 3}).status == SparsePlanStatus::infeasible);
+  problem.C[2] = std::numeric_limits<double>::quiet_NaN();
+  for (const auto& [axis, message] : {std::pair{0, "C has an entry in column 2"}, {1, "C has an entry in row 0"}})
+    CHECK_THROWS(solve(problem, {.reg = 1, .max_nz = 3, .axis = axis}), std::invalid_argument, message);
 }
 
 TEST("memory that is not there is bad_alloc") {

@@ -12,7 +12,8 @@ namespace {
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
 /// Throws unless every column has a finite cost.
-void require_open_columns(const Problem& problem, const Marginal& b, RowPasses& passes, const char* function) {
+void require_open_columns(const Problem& problem, const Marginal& b, RowPasses& passes, const char* function,
+                          const char* column) {
   std::vector<double> finite(problem.b.size());
   passes.sum_rows(1, finite.data(), [&](Index i, const RowScratch& scratch, double* sums) {
     problem.costs.for_tiles(i, scratch.tile, [&]<class T>(const T* cost, Index first, Index count) {
@@ -20,7 +21,7 @@ void require_open_columns(const Problem& problem, const Marginal& b, RowPasses& 
     });
   });
   for (std::size_t j = 0; j < finite.size(); ++j)
-    require(finite[j] > 0, function, ": C forbids all pairs of column ", b.place(j),
+    require(finite[j] > 0, function, ": C forbids all pairs of ", column, " ", b.place(j),
             ", which has mass; no plan has these marginals");
 }
 
@@ -64,7 +65,9 @@ class Samples {
 }  // namespace
 
 CostRange checked_range(const Problem& problem, const Marginal& a, const Marginal& b, RowPasses& passes,
-                        const char* function) {
+                        const char* function, bool is_transposed) {
+  const char* const row = is_transposed ? "column" : "row";
+  const char* const column = is_transposed ? "row" : "column";
   std::vector<Range> ranges(problem.a.size(), range_of_nothing);
   Samples samples(problem.rows(), problem.cols());
   passes.for_rows(0.3, [&](Index i, const RowScratch& scratch) {
@@ -78,14 +81,14 @@ CostRange checked_range(const Problem& problem, const Marginal& a, const Margina
   Range all = range_of_nothing;
   bool has_finite_row = false;  // then no column is forbidden altogether
   for (std::size_t i = 0; i < ranges.size(); ++i) {
-    require(ranges[i].valid, function, ": C has an entry in row ", a.place(i),
+    require(ranges[i].valid, function, ": C has an entry in ", row, " ", a.place(i),
             " that is NaN or -Inf; entries must be finite, or +Inf for forbidden pairs");
-    require(ranges[i].smallest < infinity, function, ": C forbids all pairs of row ", a.place(i),
+    require(ranges[i].smallest < infinity, function, ": C forbids all pairs of ", row, " ", a.place(i),
             ", which has mass; no plan has these marginals");
     has_finite_row = has_finite_row || ranges[i].finite;
     all = joined(all, ranges[i]);
   }
-  if (!has_finite_row) require_open_columns(problem, b, passes, function);
+  if (!has_finite_row) require_open_columns(problem, b, passes, function, column);
   require(all.largest - all.smallest < infinity, function, ": the range of C is not a double");
   const double typical = samples.third_quartile();
   return {all.largest, typical > 0 ? typical : all.largest - all.smallest, all.finite};

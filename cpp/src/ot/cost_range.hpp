@@ -13,8 +13,8 @@ struct CostRange {
 };
 
 /// Throws std::invalid_argument in the name of `function` where a cost is NaN or -Inf, or a row or column with mass
-/// forbidden.
+/// forbidden. What are rows here are columns for the user if costs are transposed.
 CostRange checked_range(const Problem& problem, const Marginal& a, const Marginal& b, RowPasses& passes,
-                        const char* function);
+                        const char* function, bool is_transposed = false);
 
 }  // namespace nearlinear::ot

@@ -150,6 +150,8 @@ void LimitedRows::solve(Index i, double total, const double* g, double& f, Found
   if (sum < total) base = found.last - total;  // all that are kept have entries
   for (Index k = 0; k < found.size; ++k) found.by_size[k] = found.x[k] - base;
   f = -(base + excess({found.by_size.data(), static_cast<std::size_t>(found.size)}, total));
+  // Pairs that are not among the candidates have no entries, also where f is rounded: collect() relies on it.
+  if (found.size < most_) f = std::min(f, -threshold);
   const auto entries = static_cast<double>(
       std::count_if(found.x.data(), found.x.data() + found.size, [f](double x) { return x + f > 0; }));
   if (is_enough && static_cast<double>(candidates) > many * entries + few) margins_[place] *= narrower;

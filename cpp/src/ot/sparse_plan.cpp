@@ -99,7 +99,7 @@ class Solver {
       require_equal_sums(cols_, rows_, "sparse_plan");
     else
       require_equal_sums(rows_, cols_, "sparse_plan");
-    range_ = checked_range(problem_, rows_, cols_, passes_, "sparse_plan");
+    range_ = checked_range(problem_, rows_, cols_, passes_, "sparse_plan", options_.axis == 0);
     if (options_.feasible) require_entries(rows_, cols_, most_, options_.axis);
     SparsePlanResult<T> result;
     run(g, result);
@@ -149,6 +149,7 @@ class Solver {
     if (options_.feasible || most_ == 1) {
       const ExactResult<T> exact = vertex();
       if (exact.status == ExactStatus::infeasible) {
+        bound.newton().current() = bound.best();
         finish(bound.newton(), bound.best(), SparsePlanStatus::infeasible, result);
         return;
       }

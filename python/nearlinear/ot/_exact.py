@@ -13,11 +13,11 @@ from nearlinear import _core, _inputs, _progress
 from nearlinear._results import Result
 from nearlinear.ot._problem import (
     bad_entries_named,
-    check_cost,
+    check_balanced,
     check_entries,
-    check_masses,
-    check_sums,
     check_warmstart,
+    each_iteration,
+    sparse_plan_of,
 )
 from nearlinear.ot._result import SinkhornResult
 
@@ -196,23 +196,14 @@ def exact(
     >>> nl.ot.exact(None, None, x=x, y=y, metric="cityblock").cost
     10.0
     """
-    costs = check_cost(C, x, y, metric, dtype)
-    n, m = costs.shape
-    masses = check_masses("a", a, n), check_masses("b", b, m)
-    check_sums(*masses, unless="")
-    if not (masses[0].all() and masses[1].all()):
-        check_entries(costs)  # the core looks at what has mass
+    costs, *masses = check_balanced(a, b, C, x, y, metric, dtype)
     most = None if maxiter is None else _inputs.check_int("maxiter", maxiter, minimum=0)
     threads = _inputs.check_n_threads(n_threads)
     ask = _inputs.check_callback(callback)
-    f, g = check_warmstart(warmstart, n, m)
-
-    def each_round(state: tuple[Any, ...]) -> object:
-        return ask is not None and ask(ExactIteration(*state))
-
+    f, g = check_warmstart(warmstart, *costs.shape)
     solve: Any = _core.exact  # of the type of the costs
     with bad_entries_named({"": costs}), _progress.watch("exact", None, verbose) as keep_going:
-        status, data, indices, indptr, cost, gap, error, nit = solve(
+        status, *plan, cost, gap, error, nit = solve(
             *masses,
             costs.first,
             costs.y,
@@ -223,20 +214,18 @@ def exact(
             most,
             n_threads=threads,
             callback=keep_going,
-            each_round=None if ask is None else each_round,
+            each_round=each_iteration(ExactIteration, ask),
         )
     if status == INFEASIBLE:
         check_entries(costs)  # of which a row or column of nothing but +Inf is an error
     if status != 0:
         warnings.warn(f"exact: {MESSAGES[status]}", ExactWarning, stacklevel=2)
-    if max(m, len(data)) < 2**31:
-        indices, indptr = indices.astype(np.int32), indptr.astype(np.int32)
     return ExactResult(
         success=status == 0,
         status=status,
         message=MESSAGES[status],
         nit=nit,
-        plan=scipy.sparse.csr_array((data, indices, indptr), shape=(n, m)),
+        plan=sparse_plan_of(plan, costs.shape),
         f=f,
         g=g,
         cost=cost,

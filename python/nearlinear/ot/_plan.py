@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse.linalg import LinearOperator
 
 from nearlinear import _core, _inputs
-from nearlinear.ot._problem import Cost
+from nearlinear.ot._problem import Cost, sparse_plan_of
 
 
 class TransportPlan(LinearOperator):  # type: ignore[misc]  # SciPy has no types
@@ -103,10 +103,7 @@ class TransportPlan(LinearOperator):  # type: ignore[misc]  # SciPy has no types
         if top_k is not None:
             top_k = _inputs.check_int("top_k", top_k, minimum=1)
         parts = self._core.sparse(-1.0 if tol is None else tol, mass or 0.0, top_k or 0, self._n_threads)
-        data, indices, indptr = parts
-        if max(self.shape[1], len(data)) < 2**31:
-            indices, indptr = indices.astype(np.int32), indptr.astype(np.int32)
-        return scipy.sparse.csr_array((data, indices, indptr), shape=self.shape)
+        return sparse_plan_of(parts, self.shape)
 
     def _matmat(self, X: ArrayLike) -> NDArray[np.float64]:
         return self._product(self._core.multiply, self.shape[0], X)

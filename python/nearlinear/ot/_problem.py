@@ -1,11 +1,12 @@
 """What a problem of optimal transport is made of, checked."""
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
+from scipy.sparse import csr_array
 
 from nearlinear import _inputs
 from nearlinear._results import Result
@@ -37,6 +38,25 @@ class Problem(NamedTuple):
     cost: Cost
     a: NDArray[np.float64]
     b: NDArray[np.float64]
+
+
+def check_balanced(  # noqa: PLR0917 (in the order of the functions that take them)
+    a: ArrayLike | None,
+    b: ArrayLike | None,
+    C: ArrayLike | None,
+    x: ArrayLike | None,
+    y: ArrayLike | None,
+    metric: str,
+    dtype: DTypeLike | None,
+) -> Problem:
+    """Return costs, and masses of the same sum; a bad cost of what has no mass is found here, others by the core."""
+    cost = check_cost(C, x, y, metric, dtype)
+    n, m = cost.shape
+    problem = Problem(cost, check_masses("a", a, n), check_masses("b", b, m))
+    check_sums(problem.a, problem.b, unless="")
+    if not (problem.a.all() and problem.b.all()):
+        check_entries(cost)
+    return problem
 
 
 def check_cost(
@@ -177,6 +197,19 @@ def check_reg_marginals(value: float | Sequence[float] | None) -> tuple[float, f
             raise ValueError(f"reg_marginals is {value}; it must be positive, or inf for a marginal that holds exactly")
         numbers.append(number)
     return numbers[0], numbers[1]
+
+
+def each_iteration(kind: Any, ask: Callable[[Any], object] | None) -> Callable[[tuple[Any, ...]], object] | None:
+    """Return what the core calls after an iteration with its numbers, which `ask` gets as a `kind`."""
+    return None if ask is None else lambda numbers: ask(kind(*numbers))
+
+
+def sparse_plan_of(parts: tuple[NDArray[Any], ...], shape: tuple[int, int], kind: Any = csr_array) -> Any:
+    """Return the core's data, indices and indptr as a sparse array, with 32-bit indices where that is enough."""
+    data, indices, indptr = parts
+    if max(*shape, len(data)) < 2**31:
+        indices, indptr = indices.astype(np.int32), indptr.astype(np.int32)
+    return kind((data, indices, indptr), shape=shape)
 
 
 def check_warmstart(warmstart: Any, n: int, m: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -9,23 +9,21 @@ import scipy.sparse
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from nearlinear import _core, _inputs, _progress
-from nearlinear._results import Result, _abbreviated
 from nearlinear.ot._plots import plot_history
 from nearlinear.ot._problem import (
     bad_entries_named,
-    check_cost,
-    check_entries,
-    check_masses,
+    check_balanced,
     check_positive,
-    check_sums,
     check_warmstart,
+    each_iteration,
+    sparse_plan_of,
 )
-from nearlinear.ot._result import MESSAGES, SinkhornIteration
+from nearlinear.ot._result import MESSAGES, ResultWithPlan, SinkhornIteration
 from nearlinear.ot._sinkhorn import warn_unless_converged
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class QuadraticResult(Result):
+class QuadraticResult(ResultWithPlan):
     r"""
     What `quadratic` returns.
 
@@ -88,13 +86,6 @@ class QuadraticResult(Result):
         axes : matplotlib Axes
         """
         return plot_history(self.history, axes)
-
-    def __repr__(self) -> str:
-        """Leave out the plan's entries and the history."""
-        shown = [name for name in self._names() if name not in ("plan", "history")]
-        width = max(map(len, shown))
-        lines = [f"{name:>{width}}: {_abbreviated(getattr(self, name), width + 2)}" for name in shown]
-        return "\n".join([*lines, f"{'plan':>{width}}: {self.plan.nnz} entries of {self.plan.shape}"])
 
 
 def quadratic(
@@ -193,26 +184,18 @@ def quadratic(
     >>> abs(result.gap) < 1e-12
     True
     """
-    cost = check_cost(C, x, y, metric, dtype)
-    n, m = cost.shape
-    first, second = check_masses("a", a, n), check_masses("b", b, m)
-    check_sums(first, second, unless="")
-    if not (first.all() and second.all()):
-        check_entries(cost)
+    problem = check_balanced(a, b, C, x, y, metric, dtype)
+    cost = problem.cost
     number, tolerance = check_positive("reg", reg), check_positive("tol", tol)
     most = _inputs.check_int("maxiter", maxiter, minimum=0)
     threads = _inputs.check_n_threads(n_threads)
     ask = _inputs.check_callback(callback)
-    f, g = check_warmstart(warmstart, n, m)
-
-    def each_iteration(iteration: tuple[Any, ...]) -> object:
-        return ask is not None and ask(SinkhornIteration(*iteration))
-
+    f, g = check_warmstart(warmstart, *cost.shape)
     solve: Any = _core.quadratic  # of the type of the costs
     with bad_entries_named({"": cost}), _progress.watch("quadratic", None, verbose) as keep_going:
-        status, (data, indices, indptr), primal, dual, total, error, nit, n_passes, history = solve(
-            first,
-            second,
+        status, plan, primal, dual, total, error, nit, n_passes, history = solve(
+            problem.a,
+            problem.b,
             cost.first,
             cost.y,
             cost.metric,
@@ -224,16 +207,14 @@ def quadratic(
             most,
             n_threads=threads,
             callback=keep_going,
-            each_iteration=None if ask is None else each_iteration,
+            each_iteration=each_iteration(SinkhornIteration, ask),
         )
-    if max(m, len(data)) < 2**31:
-        indices, indptr = indices.astype(np.int32), indptr.astype(np.int32)
     result = QuadraticResult(
         success=status == 0,
         status=status,
         message=MESSAGES[status],
         nit=nit,
-        plan=scipy.sparse.csr_array((data, indices, indptr), shape=(n, m)),
+        plan=sparse_plan_of(plan, cost.shape),
         f=f,
         g=g,
         primal_value=primal,

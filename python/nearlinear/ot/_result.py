@@ -79,6 +79,19 @@ class SinkhornGradient(NamedTuple):
     dy: NDArray[np.float64] | None
 
 
+class ResultWithPlan(Result):
+    """A result whose plan is sparse, and has a history."""
+
+    plan: scipy.sparse.sparray
+
+    def __repr__(self) -> str:
+        """Leave out the plan's entries and the history."""
+        shown = [name for name in self._names() if name not in ("plan", "history")]
+        width = max(map(len, shown))
+        lines = [f"{name:>{width}}: {_abbreviated(getattr(self, name), width + 2)}" for name in shown]
+        return "\n".join([*lines, f"{'plan':>{width}}: {self.plan.nnz} entries of {self.plan.shape}"])
+
+
 @dataclass(frozen=True, repr=False, eq=False)
 class SinkhornResult(Result):
     r"""

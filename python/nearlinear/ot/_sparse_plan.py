@@ -10,19 +10,17 @@ import scipy.sparse
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from nearlinear import _core, _inputs, _progress
-from nearlinear._results import Result, _abbreviated
 from nearlinear.ot._plots import new_axes
 from nearlinear.ot._problem import (
     bad_entries_named,
-    check_cost,
-    check_entries,
-    check_masses,
+    check_balanced,
     check_positive,
-    check_sums,
     check_warmstart,
+    each_iteration,
+    sparse_plan_of,
 )
 from nearlinear.ot._quadratic import QuadraticResult
-from nearlinear.ot._result import SinkhornIteration
+from nearlinear.ot._result import ResultWithPlan, SinkhornIteration
 
 MESSAGES = (
     "optimal: no plan with so few entries has a lower value, up to the tolerance",
@@ -42,7 +40,7 @@ class SparsePlanWarning(UserWarning):
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class SparsePlanResult(Result):
+class SparsePlanResult(ResultWithPlan):
     r"""
     What `sparse_plan` returns.
 
@@ -119,13 +117,6 @@ class SparsePlanResult(Result):
         axes.set(xlim=(-0.5, m - 0.5), ylim=(n - 0.5, -0.5), xlabel="column", ylabel="row", aspect="equal")
         axes.set_title(f"{entries.nnz} entries, gap {self.gap:.2g} of {self.primal_value:.4g}")
         return axes
-
-    def __repr__(self) -> str:
-        """Leave out the plan's entries and the history."""
-        shown = [name for name in self._names() if name not in ("plan", "history")]
-        width = max(map(len, shown))
-        lines = [f"{name:>{width}}: {_abbreviated(getattr(self, name), width + 2)}" for name in shown]
-        return "\n".join([*lines, f"{'plan':>{width}}: {self.plan.nnz} entries of {self.plan.shape}"])
 
 
 def sparse_plan(
@@ -261,31 +252,23 @@ def sparse_plan(
     >>> result.feasible
     True
     """
-    cost = check_cost(C, x, y, metric, dtype)
-    n, m = cost.shape
-    first, second = check_masses("a", a, n), check_masses("b", b, m)
-    check_sums(first, second, unless="")
-    check_entries(cost)
+    problem = check_balanced(a, b, C, x, y, metric, dtype)
+    cost = problem.cost
     number, tolerance = check_positive("reg", reg), check_positive("tol", tol)
     limit = _inputs.check_int("max_nz", max_nz, minimum=1)
     most = _inputs.check_int("maxiter", maxiter, minimum=0)
     if axis not in (0, 1):
         raise ValueError(f"axis is {axis!r}; it must be 0 or 1")
-    for name, value, allowed in (("formulation", formulation, _FORMULATIONS), ("method", method, _METHODS)):
-        if value not in allowed:
-            raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(map(repr, allowed))}")
+    _inputs.check_choice("formulation", formulation, _FORMULATIONS)
+    _inputs.check_choice("method", method, _METHODS)
     threads = _inputs.check_n_threads(n_threads)
     ask = _inputs.check_callback(callback)
-    f, g = check_warmstart(warmstart, n, m)
-
-    def each_iteration(iteration: tuple[Any, ...]) -> object:
-        return ask is not None and ask(SinkhornIteration(*iteration))
-
+    f, g = check_warmstart(warmstart, *cost.shape)
     solve: Any = _core.sparse_plan  # of the type of the costs
     with bad_entries_named({"": cost}), _progress.watch("sparse_plan", None, verbose) as keep_going:
         found = solve(
-            first,
-            second,
+            problem.a,
+            problem.b,
             cost.first,
             cost.y,
             cost.metric,
@@ -293,7 +276,7 @@ def sparse_plan(
             g,
             warmstart is not None,
             number,
-            min(limit, max(n, m)),
+            min(limit, max(cost.shape)),
             axis,
             formulation == "dual",
             _METHODS.index(method),
@@ -302,18 +285,16 @@ def sparse_plan(
             most,
             n_threads=threads,
             callback=keep_going,
-            each_iteration=None if ask is None else each_iteration,
+            each_iteration=each_iteration(SinkhornIteration, ask),
         )
-    status, (data, indices, indptr), primal, dual, total, error, is_feasible, n_ties, nit, n_passes, history = found
-    if max(n, m, len(data)) < 2**31:
-        indices, indptr = indices.astype(np.int32), indptr.astype(np.int32)
+    status, plan, primal, dual, total, error, is_feasible, n_ties, nit, n_passes, history = found
     by_lines = scipy.sparse.csr_array if axis == 1 else scipy.sparse.csc_array
     result = SparsePlanResult(
         success=status in (OPTIMAL, FEASIBLE),
         status=status,
         message=MESSAGES[status],
         nit=nit,
-        plan=by_lines((data, indices, indptr), shape=(n, m)),
+        plan=sparse_plan_of(plan, cost.shape, by_lines),
         f=f,
         g=g,
         primal_value=primal,
