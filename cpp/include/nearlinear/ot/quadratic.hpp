@@ -48,7 +48,8 @@ struct QuadraticResult {
 /// gradients.
 ///
 /// - Masses, forbidden pairs, starts, points, threads and errors as for sinkhorn().
-/// - Cost: one reading of all costs for each pass, some 20 to 100 passes, of which those at the start take exponentials;
+/// - Cost: one reading of all costs for each pass, some 20 to 100 passes, of which those at the start take
+/// exponentials;
 ///   plus the Newton steps' linear algebra on the plan's entries. Memory: O(n + m) and 24 bytes per entry.
 ///
 /// Semismooth Newton's method: D. A. Lorenz, P. Manns and C. Meyer, "Quadratically regularized optimal transport",
