@@ -50,7 +50,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   options.method = static_cast<SparsePlanMethod>(data[5] / 2 % 4);
   options.formulation = data[5] / 8 % 2 == 0 ? SparsePlanFormulation::semi_dual : SparsePlanFormulation::dual;
   options.feasible = data[5] / 16 % 4 != 0;
-  options.maxiter = 60;
+  options.maxiter = 10;
   std::size_t next = 6;
   for (double& cost : problem.C) {
     const std::uint8_t byte = data[next++ % size];

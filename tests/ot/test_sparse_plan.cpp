@@ -109,8 +109,8 @@ TEST("bad arguments are named, and problems without a plan have a status") {
     for (std::size_t j = 1; j < 4; ++j) problem.C[4 * i + j] = std::numeric_limits<double>::infinity();
   CHECK(solve(problem, {.reg = 1, .max_nz = 3}).status == SparsePlanStatus::infeasible);
   problem.C[2] = std::numeric_limits<double>::quiet_NaN();
-  for (const auto& [axis, message] : {std::pair{0, "C has an entry in column 2"}, {1, "C has an entry in row 0"}})
-    CHECK_THROWS(solve(problem, {.reg = 1, .max_nz = 3, .axis = axis}), std::invalid_argument, message);
+  CHECK_THROWS(solve(problem, {.reg = 1, .max_nz = 3}), std::invalid_argument, "C has an entry in column 2");
+  CHECK_THROWS(solve(problem, {.reg = 1, .max_nz = 3, .axis = 1}), std::invalid_argument, "C has an entry in row 0");
 }
 
 TEST("memory that is not there is bad_alloc") {

@@ -244,14 +244,15 @@ Pairs north_west_plan(const MassUnits& units) {
 }
 
 bool limit_rows(const Costs& costs, const MassUnits& units, std::span<const double> f, std::span<const double> g,
-                double typical_cost, Index most, std::uint64_t seed, Monitor& monitor, Pairs& pairs) {
+                double typical_cost, Index most, Index most_pivots, std::uint64_t seed, Monitor& monitor,
+                Pairs& pairs) {
   constexpr double most_work = 1e8;  // nodes that are visited
-  constexpr Index most_steps = 100'000, choices = 3, more_choices = 12;
+  constexpr Index choices = 3, more_choices = 12;
   constexpr double hot = 1, cold = 1e-3;  // in units of a mean mass
   constexpr double weight_of_costs = 0.2, guided = 0.7;
   const std::size_t n = units.rows.size(), m = units.cols.size();
   const double mean = 1 / static_cast<double>(m);
-  const auto steps = std::min(most_steps, static_cast<Index>(most_work / static_cast<double>(n + m)));
+  const auto steps = std::min(most_pivots, static_cast<Index>(most_work / static_cast<double>(n + m)));
   std::vector<double> tile(Costs::tile + 32);
   const auto reduced = [&](std::size_t i, std::size_t j) {
     const double cost = costs.cost(static_cast<Index>(i), static_cast<Index>(j), tile.data());

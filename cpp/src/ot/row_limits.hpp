@@ -21,9 +21,9 @@ Pairs north_west_plan(const MassUnits& units);
 ///
 /// Pivots by simulated annealing: what they lower is the mass of entries beyond the `most` largest of their row, and
 /// their number, and costs by the way; then such as lower costs and keep the limits. f and g, dual variables of a cheap
-/// plan, say what pairs cost. Returns whether it has found one, to which `pairs` is set. The same seed gives the same
-/// search.
+/// plan, say what pairs cost. Tries at most so many pivots for each of both aims. Returns whether it has found one, to
+/// which `pairs` is set. The same seed gives the same search.
 bool limit_rows(const Costs& costs, const MassUnits& units, std::span<const double> f, std::span<const double> g,
-                double typical_cost, Index most, std::uint64_t seed, Monitor& monitor, Pairs& pairs);
+                double typical_cost, Index most, Index most_pivots, std::uint64_t seed, Monitor& monitor, Pairs& pairs);
 
 }  // namespace nearlinear::ot

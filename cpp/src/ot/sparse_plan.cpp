@@ -134,7 +134,9 @@ class Solver {
         return;
       }
       if (outcome == Outcome::infeasible || most_ == problem_.cols()) {
-        finish(unlimited, unlimited.current(),
+        bound.offer(unlimited.current().g);
+        bound.newton().current() = bound.best();
+        finish(bound.newton(), bound.best(),
                outcome == Outcome::infeasible ? SparsePlanStatus::infeasible : SparsePlanStatus::violated, result);
         return;
       }
@@ -230,10 +232,12 @@ class Solver {
   bool limit(std::span<const double> f, std::span<const double> g, Pairs& pairs) {
     constexpr double most_pairs = 2e8;  // for which a matrix is made
     constexpr std::uint64_t more_rounds = 3;
+    constexpr Index pivots_per_iteration = 100, most_iterations = 1000;
+    const Index most_pivots = pivots_per_iteration * std::min(options_.maxiter, most_iterations);
     const MassUnits units = mass_units(rows_, cols_, given_.a, given_.b);
     const auto search = [&](const Pairs& from, std::uint64_t seed) {
       Pairs found = from;
-      const bool is_found = limit_rows(costs_, units, f, g, range_.typical, most_, seed, monitor_, found);
+      const bool is_found = limit_rows(costs_, units, f, g, range_.typical, most_, most_pivots, seed, monitor_, found);
       if (is_found) pairs = std::move(found);
       return is_found;
     };

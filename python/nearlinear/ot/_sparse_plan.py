@@ -181,7 +181,8 @@ def sparse_plan(
     tol : float, default 1e-9
         Of the marginal error, relative to the sum of `a`, and of the gap, relative to the value.
     maxiter : int, default 1000
-        Most iterations on the bound.
+        Most iterations on the bound. Where masses are uneven, a search for a vertex may take a hundred times as many
+        pivots in each of some rounds.
     warmstart : SparsePlanResult, QuadraticResult or (f, g), optional
         Dual variables to start from.
     dtype : float32 or float64, optional

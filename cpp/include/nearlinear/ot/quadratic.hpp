@@ -48,9 +48,8 @@ struct QuadraticResult {
 /// gradients.
 ///
 /// - Masses, forbidden pairs, starts, points, threads and errors as for sinkhorn().
-/// - Cost: one reading of all costs for each pass, some 20 to 100 passes, of which those at the start take
-/// exponentials;
-///   plus the Newton steps' linear algebra on the plan's entries. Memory: O(n + m) and 24 bytes per entry.
+/// - Cost: one reading of all costs for each pass, some 20 to 100 of them, the first with exponentials; plus the Newton
+///   steps' linear algebra on the plan's entries. Memory: O(n + m) and 24 bytes per entry.
 ///
 /// Semismooth Newton's method: D. A. Lorenz, P. Manns and C. Meyer, "Quadratically regularized optimal transport",
 /// Applied Mathematics and Optimization 83, 2021. Semi-dual: M. Blondel, V. Seguy and A. Rolet, "Smooth and sparse

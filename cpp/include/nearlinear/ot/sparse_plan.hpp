@@ -34,9 +34,10 @@ struct SparsePlanOptions {
   int axis = 0;      ///< 0: of each column, 1: of each row
   SparsePlanFormulation formulation = SparsePlanFormulation::semi_dual;
   SparsePlanMethod method = SparsePlanMethod::automatic;
-  bool feasible = true;            ///< search for a plan that meets the marginals; else return what the bound implies
-  double tol = 1e-9;               ///< of the marginal error, relative to sum(a), and of the gap
-  Index maxiter = 1000;            ///< iterations on bounds in all
+  bool feasible = true;  ///< search for a plan that meets the marginals; else return what the bound implies
+  double tol = 1e-9;     ///< of the marginal error, relative to sum(a), and of the gap
+  /// Iterations on bounds in all. Searches for a vertex take a hundred times as many pivots in each of some rounds.
+  Index maxiter = 1000;
   std::span<const double> f = {};  ///< dual variables to start from, or none: n of them
   std::span<const double> g = {};  ///< and m
   /// Called after every iteration on the calling thread; false stops with the status `stopped`.
