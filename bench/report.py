@@ -251,6 +251,8 @@ def number(value: float | None, unit: float = 1.0) -> str:
     """Return three digits, and no more than the whole part of large numbers."""
     if value is None:
         return ""
+    if math.isinf(value):
+        return "inf"
     value /= unit
     digits = 2 - math.floor(math.log10(abs(value))) if value else 0
     return f"{value:.{max(0, min(digits, 4))}f}"

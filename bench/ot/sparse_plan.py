@@ -26,7 +26,7 @@ def cases() -> list[Case]:
             hardness=(n,),
         )
         for name, n in instances()
-        for k in (1, 2, 5, 20)
+        for k in ((5, 20) if name == "image" else (1, 2, 5, 20))  # fewer hardly have a plan where masses are uneven
         for build in [functools.partial(SparseProblem.of, name)]
     ]
 
