@@ -3,8 +3,6 @@
 import functools
 from typing import Any
 
-import numpy as np
-
 import nearlinear as nl
 from bench.harness import Case, Contender, Room
 from bench.ot import peers, problems
@@ -31,27 +29,6 @@ def cases() -> list[Case]:
 
 def nearlinear_plan(problem: Problem) -> Any:
     return lambda: nl.ot.quadratic(problem.a, problem.b, problem.C, reg=problem.reg, tol=TOLERANCE)
-
-
-def regot(name: str) -> Any:
-    """Return what prepares a solver of RegOT's, with half the threshold where needed."""
-
-    def prepare(problem: Problem) -> Any:
-        import regot as package
-
-        C = np.asfortranarray(problem.C)
-        limit = peers.norm_of_gradient(*C.shape)
-        solve = functools.partial(getattr(package, name), C, problem.a, problem.b, problem.reg, max_iter=10**7)
-
-        def twice() -> Any:
-            plan = solve(tol=limit).plan
-            if problems.marginal_error(plan, problem.a, problem.b) > TOLERANCE:
-                plan = solve(tol=limit / 2).plan
-            return plan
-
-        return twice
-
-    return prepare
 
 
 def pot(name: str) -> Any:
@@ -95,7 +72,7 @@ ROOM = Room(
     contenders=[
         Contender("nearlinear", nearlinear_plan, role="ours", export=lambda result: result.plan),
         *(
-            Contender(f"regot {name}", regot(f"qrot_{name}"), packages=("regot",))
+            Contender(f"regot {name}", peers.regot(f"qrot_{name}"), packages=("regot",))
             for name in ("grssn", "assn", "lbfgs_dual", "lbfgs_semi_dual", "bcd", "apdagd", "pdaam", "gd")
         ),
         Contender("POT dual", pot("smooth_ot_dual"), packages=("POT",)),

@@ -35,23 +35,7 @@ void require_dual_inequalities(const DenseProblem& problem, const ExactResult<do
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size < 6) return 0;
-  DenseProblem problem = random_problem(1 + data[0] % 12, 1 + data[1] % 12, data[2]);
-  std::size_t next = 3;
-  for (double& cost : problem.C) {
-    const std::uint8_t byte = data[next++ % size];
-    cost = byte >= 200 ? std::numeric_limits<double>::infinity() : static_cast<double>(byte % 16);
-    if (byte == 199) cost = std::numeric_limits<double>::quiet_NaN();
-  }
-  const bool has_ties = data[next++ % size] % 2 == 0;
-  for (auto* masses : {&problem.a, &problem.b}) {
-    for (double& mass : *masses) {
-      const std::uint8_t byte = data[next++ % size];
-      if (has_ties || byte % 8 == 0) mass = byte % 4;
-    }
-    const double sum = std::accumulate(masses->begin(), masses->end(), 0.0);
-    for (double& mass : *masses)
-      if (sum > 0) mass /= sum;
-  }
+  const DenseProblem problem = problem_of_bytes(data, size, 3, 12, 200);
   try {
     const auto result = exact<double>({problem.a, problem.b, problem.cost()});
     double duals = 0;

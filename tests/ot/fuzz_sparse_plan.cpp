@@ -45,28 +45,12 @@ void require_plan(const DenseProblem& problem, const SparsePlanResult<double>& r
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size < 8) return 0;
-  DenseProblem problem = random_problem(1 + data[0] % 10, 1 + data[1] % 10, data[2]);
+  const DenseProblem problem = problem_of_bytes(data, size, 6, 10, 230);
   SparsePlanOptions options{.reg = std::ldexp(1.0, data[3] % 16 - 6), .max_nz = 1 + data[4] % 5, .axis = data[5] % 2};
   options.method = static_cast<SparsePlanMethod>(data[5] / 2 % 4);
   options.formulation = data[5] / 8 % 2 == 0 ? SparsePlanFormulation::semi_dual : SparsePlanFormulation::dual;
   options.feasible = data[5] / 16 % 4 != 0;
   options.maxiter = 10;
-  std::size_t next = 6;
-  for (double& cost : problem.C) {
-    const std::uint8_t byte = data[next++ % size];
-    cost = byte >= 230 ? std::numeric_limits<double>::infinity() : static_cast<double>(byte % 16);
-    if (byte == 229) cost = std::numeric_limits<double>::quiet_NaN();
-  }
-  const bool has_ties = data[next++ % size] % 2 == 0;
-  for (auto* masses : {&problem.a, &problem.b}) {
-    for (double& mass : *masses) {
-      const std::uint8_t byte = data[next++ % size];
-      if (has_ties || byte % 8 == 0) mass = byte % 4;
-    }
-    const double sum = std::accumulate(masses->begin(), masses->end(), 0.0);
-    for (double& mass : *masses)
-      if (sum > 0) mass /= sum;
-  }
   try {
     const auto result = sparse_plan<double>({problem.a, problem.b, problem.cost()}, options);
     for (const double entry : result.f) require_that(std::isfinite(entry));

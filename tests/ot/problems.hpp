@@ -3,6 +3,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
+#include <limits>
+#include <numeric>
 #include <vector>
 
 #include "nearlinear/ot.hpp"
@@ -29,6 +32,29 @@ inline DenseProblem random_problem(Index n, Index m, std::uint64_t seed) {
   sum = 0;
   for (std::size_t j = 0; j < problem.b.size(); ++j) sum += problem.b[j] = 0.1 + masses.uniform(j + 1000000);
   for (double& mass : problem.b) mass /= sum;
+  return problem;
+}
+
+/// Any bytes as a problem with small costs, zero masses and ties: costs from `first_forbidden` on are +Inf, and the
+/// byte before is NaN. Sizes and seed are the first three bytes; the rest is read from `next` on.
+inline DenseProblem problem_of_bytes(const std::uint8_t* data, std::size_t size, std::size_t next, Index most,
+                                     std::uint8_t first_forbidden) {
+  DenseProblem problem = random_problem(1 + data[0] % most, 1 + data[1] % most, data[2]);
+  for (double& cost : problem.C) {
+    const std::uint8_t byte = data[next++ % size];
+    cost = byte >= first_forbidden ? std::numeric_limits<double>::infinity() : static_cast<double>(byte % 16);
+    if (byte + 1 == first_forbidden) cost = std::numeric_limits<double>::quiet_NaN();
+  }
+  const bool has_ties = data[next++ % size] % 2 == 0;
+  for (auto* masses : {&problem.a, &problem.b}) {
+    for (double& mass : *masses) {
+      const std::uint8_t byte = data[next++ % size];
+      if (has_ties || byte % 8 == 0) mass = byte % 4;
+    }
+    const double sum = std::accumulate(masses->begin(), masses->end(), 0.0);
+    for (double& mass : *masses)
+      if (sum > 0) mass /= sum;
+  }
   return problem;
 }
 

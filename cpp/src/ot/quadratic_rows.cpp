@@ -104,11 +104,15 @@ LimitedRows::LimitedRows(const Problem& problem, RowPasses& passes, Index most_e
 /// body(begin, end, found) for groups of rows, with memory of their own.
 template <class Body>
 void LimitedRows::for_found(const Body& body) {
-  passes_.for_groups(problem_.costs.is_computed() ? problem_.costs.nanoseconds_per_pair() : 0.6,
-                     [&](Index begin, Index end) {
-                       Found found(problem_.cols());
-                       for (Index i = begin; i < end; ++i) body(i, found);
-                     });
+  passes_.for_groups(nanoseconds(), [&](Index begin, Index end) {
+    Found found(problem_.cols());
+    for (Index i = begin; i < end; ++i) body(i, found);
+  });
+}
+
+/// Of a pair; without exponentials, a matrix is read faster than Costs says.
+double LimitedRows::nanoseconds() const {
+  return problem_.costs.is_computed() ? problem_.costs.nanoseconds_per_pair() : 0.6;
 }
 
 void LimitedRows::find(Index i, const double* g, double threshold, Found& found) const {
@@ -162,32 +166,31 @@ void LimitedRows::solve(Index i, double total, const double* g, double& f, Found
 void LimitedRows::evaluate(double reg, QuadraticPoint& at) {
   ++count_;
   const double* const g = at.g.data();
-  passes_.sum_groups(problem_.costs.is_computed() ? problem_.costs.nanoseconds_per_pair() : 0.6, at.c.data(),
-                     [&](Index begin, Index end, double* sums) {
-                       Found found(problem_.cols());
-                       for (Index row = begin; row < end; ++row) {
-                         const auto i = static_cast<std::size_t>(row);
-                         solve(row, reg * problem_.a[i], g, at.f[i], found);
-                         double squares = 0;
-                         Index positive = 0;
-                         for (Index k = 0; k < found.size; ++k) {
-                           const double slack = found.x[k] + at.f[i];
-                           if (!(slack > 0)) continue;
-                           sums[found.cols[k]] += slack / reg;
-                           squares += slack * slack;
-                           ++positive;
-                         }
-                         squares_[i] = squares;
-                         at.entries[i] = positive;
-                       }
-                     });
+  passes_.sum_groups(nanoseconds(), at.c.data(), [&](Index begin, Index end, double* sums) {
+    Found found(problem_.cols());
+    for (Index row = begin; row < end; ++row) {
+      const auto i = static_cast<std::size_t>(row);
+      solve(row, reg * problem_.a[i], g, at.f[i], found);
+      double squares = 0;
+      Index positive = 0;
+      for (Index k = 0; k < found.size; ++k) {
+        const double slack = found.x[k] + at.f[i];
+        if (!(slack > 0)) continue;
+        sums[found.cols[k]] += slack / reg;
+        squares += slack * slack;
+        ++positive;
+      }
+      squares_[i] = squares;
+      at.entries[i] = positive;
+    }
+  });
   finish(reg, problem_, std::accumulate(squares_.begin(), squares_.end(), 0.0), at);
 }
 
 double LimitedRows::evaluate(double reg, std::span<const double> f, std::span<const double> g, std::span<double> r,
                              std::span<double> c) {
   ++count_;
-  passes_.sum_groups(0.6, c.data(), [&](Index begin, Index end, double* sums) {
+  passes_.sum_groups(nanoseconds(), c.data(), [&](Index begin, Index end, double* sums) {
     Found found(problem_.cols());
     for (Index row = begin; row < end; ++row) {
       const auto i = static_cast<std::size_t>(row);
@@ -227,16 +230,15 @@ void LimitedRows::collect(const QuadraticPoint& at, BipartiteLaplacian& active, 
 std::vector<double> LimitedRows::onsets(const QuadraticPoint& at) const {
   std::vector<double> onsets(at.g.size(), infinity);
   std::mutex mutex;  // of a minimum, which does not depend on the order
-  passes_.for_groups(
-      problem_.costs.is_computed() ? problem_.costs.nanoseconds_per_pair() : 0.3, [&](Index begin, Index end) {
-        std::vector<double> of_group(onsets.size(), infinity), tile(Costs::tile + 32);
-        for (Index i = begin; i < end; ++i)
-          problem_.costs.for_tiles(i, tile.data(), [&]<class T>(const T* cost, Index first, Index count) {
-            row_kernels<T>().lower(cost, count, at.f[static_cast<std::size_t>(i)], of_group.data() + first);
-          });
-        const std::lock_guard lock(mutex);
-        for (std::size_t j = 0; j < onsets.size(); ++j) onsets[j] = std::min(onsets[j], of_group[j]);
+  passes_.for_groups(nanoseconds(), [&](Index begin, Index end) {
+    std::vector<double> of_group(onsets.size(), infinity), tile(Costs::tile + 32);
+    for (Index i = begin; i < end; ++i)
+      problem_.costs.for_tiles(i, tile.data(), [&]<class T>(const T* cost, Index first, Index count) {
+        row_kernels<T>().lower(cost, count, at.f[static_cast<std::size_t>(i)], of_group.data() + first);
       });
+    const std::lock_guard lock(mutex);
+    for (std::size_t j = 0; j < onsets.size(); ++j) onsets[j] = std::min(onsets[j], of_group[j]);
+  });
   return onsets;
 }
 

@@ -73,6 +73,7 @@ class LimitedRows {
 
  private:
   struct Found;
+  [[nodiscard]] double nanoseconds() const;
   void find(Index i, const double* g, double threshold, Found& found) const;
   void solve(Index i, double total, const double* g, double& f, Found& found);
   template <class Body>

@@ -27,7 +27,6 @@ class SparseBound {
   /// (B. T. Polyak, 1969).
   void ascend_by_supergradients(double upper, Index most_iterations);
 
-  [[nodiscard]] bool has_point() const { return has_point_; }
   [[nodiscard]] const QuadraticPoint& best() const { return best_; }
   QuadraticNewton<LimitedRows>& newton() { return newton_; }
 

@@ -206,7 +206,7 @@ class Solver {
         break;
     }
     bound.ascend_by_lbfgs(options_.formulation, upper(), most_lbfgs);
-    if (bound.best().error <= goal_ && bound.best().most_entries() <= most_) {
+    if (bound.best().error <= goal_) {
       bound.newton().current() = bound.best();
       return true;
     }

@@ -30,7 +30,6 @@ class SparseRounding {
   [[nodiscard]] bool has_plan() const { return found_.has_value(); }
   [[nodiscard]] double value() const { return found_ ? found_->value : std::numeric_limits<double>::infinity(); }
   [[nodiscard]] const std::vector<double>& g() const { return found_->at.g; }
-  [[nodiscard]] const std::vector<double>& f() const { return found_->at.f; }
   [[nodiscard]] const Pairs& pairs() const { return found_->pairs; }
   [[nodiscard]] const std::vector<std::vector<double>>& entries() const { return found_->entries; }
 
