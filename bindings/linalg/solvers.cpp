@@ -2,13 +2,11 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <functional>
-#include <memory>
 #include <optional>
 #include <utility>
 #include <vector>
 
-#include "arrays.hpp"
+#include "linalg/operator.hpp"
 #include "nearlinear/linalg/batched.hpp"
 #include "nearlinear/linalg/iterative.hpp"
 
@@ -27,68 +25,6 @@ nearlinear::BatchView<T> batch_view(const BatchArray<T>& array) {
 }
 
 using InfoArray = nb::ndarray<std::int64_t, nb::numpy, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
-
-/// A copy that Python may keep.
-template <class T>
-nb::object as_numpy_copy(MatrixView<const T> matrix) {
-  nearlinear::Array<T> copy(matrix.rows() * matrix.cols());
-  for (Index i = 0; i < matrix.rows(); ++i) std::copy_n(&matrix(i, 0), matrix.cols(), copy.data() + i * matrix.cols());
-  auto owned = std::make_unique<nearlinear::Array<T>>(std::move(copy));
-  T* const data = owned->data();
-  nb::capsule owner(owned.get(), [](void* pointer) noexcept { delete static_cast<nearlinear::Array<T>*>(pointer); });
-  owned.release();  // NOLINT(bugprone-unused-return-value): the capsule has it
-  const auto rows = static_cast<std::size_t>(matrix.rows()), cols = static_cast<std::size_t>(matrix.cols());
-  return nb::cast(nb::ndarray<nb::numpy, T, nb::ndim<2>>(data, {rows, cols}, owner));
-}
-
-/// Y <- function(X), of a Python function that returns a new matrix of the right shape and type (_operators.py).
-template <class T>
-void call_product(const nb::object& function, MatrixView<const T> X, MatrixView<T> Y) {
-  const nb::gil_scoped_acquire gil;
-  const auto product = nb::cast<MatrixArray<const T>>(function(as_numpy_copy(X)));
-  const auto rows = view(product);
-  for (Index i = 0; i < Y.rows(); ++i) std::copy_n(&rows(i, 0), Y.cols(), &Y(i, 0));
-}
-
-/// What _operators.py makes of a matrix: its shape and either the matrix or its products. Holds the references for as
-/// long as the operator is used, so that no copy of them is made or dropped without the GIL.
-class Operator {
- public:
-  explicit Operator(const Tuple& parts)
-      : rows_(nb::cast<Index>(parts[0])),
-        cols_(nb::cast<Index>(parts[1])),
-        matrix_(parts[2]),
-        apply_(parts[3]),
-        apply_transposed_(parts[4]) {}
-
-  template <class T>
-  [[nodiscard]] nearlinear::LinearOperator<T> get(const nearlinear::RunOptions& run) const {
-    if (!matrix_.is_none()) return nearlinear::as_operator<T>(view(nb::cast<MatrixArray<const T>>(matrix_)), run);
-    return {rows_, cols_, product<T>(apply_), product<T>(apply_transposed_)};
-  }
-
- private:
-  template <class T>
-  static std::function<void(MatrixView<const T>, MatrixView<T>)> product(const nb::object& function) {
-    if (function.is_none()) return {};
-    return [&function](MatrixView<const T> X, MatrixView<T> Y) { call_product<T>(function, X, Y); };
-  }
-
-  Index rows_;
-  Index cols_;
-  nb::object matrix_;
-  nb::object apply_;
-  nb::object apply_transposed_;
-};
-
-/// Of products within an iteration: on as many threads, and open to Ctrl-C.
-nearlinear::RunOptions product_options(int n_threads) {
-  return {.n_threads = n_threads, .keep_going = [](double) {
-            const nb::gil_scoped_acquire gil;
-            if (PyErr_CheckSignals() != 0) throw nb::python_error();
-            return true;
-          }};
-}
 
 template <class T>
 void bind_solve_spd_batch(nb::module_& module) {
@@ -116,7 +52,7 @@ void bind_conjugate_gradient(nb::module_& module) {
       [](const Tuple& A, const MatrixArray<const T>& B, const MatrixArray<T>& X, const std::optional<Tuple>& M,
          std::optional<double> tol, std::optional<Index> maxiter, int n_threads, const nb::object& callback,
          const nb::object& each_iteration) {
-        const nearlinear::RunOptions run = run_options(n_threads, callback), inner = product_options(n_threads);
+        const nearlinear::RunOptions run = run_options(n_threads, callback), inner = run_options(n_threads);
         const Operator matrix(A);
         const std::optional<Operator> preconditioner = M ? std::optional<Operator>(*M) : std::nullopt;
         nearlinear::ConjugateGradientOptions options{.tol = tol, .maxiter = maxiter};
@@ -153,7 +89,7 @@ void bind_lsqr(nb::module_& module) {
       [](const Tuple& A, const VectorArray<T>& b, const MatrixArray<T>& x, const std::optional<Tuple>& N, double damp,
          std::optional<double> atol, std::optional<double> btol, std::optional<double> conlim,
          std::optional<Index> maxiter, int n_threads, const nb::object& callback, const nb::object& each_iteration) {
-        const nearlinear::RunOptions run = run_options(n_threads, callback), inner = product_options(n_threads);
+        const nearlinear::RunOptions run = run_options(n_threads, callback), inner = run_options(n_threads);
         const Operator matrix(A);
         const std::optional<Operator> preconditioner = N ? std::optional<Operator>(*N) : std::nullopt;
         nearlinear::LsqrOptions options{.damp = damp, .atol = atol, .btol = btol, .conlim = conlim, .maxiter = maxiter};

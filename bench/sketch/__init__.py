@@ -1,0 +1,1 @@
+"""Benchmarks of sketches, and of least squares by them."""

@@ -1,0 +1,174 @@
+// Passes over sparse rows: time proportional to their entries, but for whitened_gram and qr, which fill rows up.
+#include <cmath>
+
+#include "linalg/reduction.hpp"
+#include "sketch/apply.hpp"
+#include "sketch/passes.hpp"
+
+namespace nearlinear::sketch {
+namespace {
+
+constexpr Index block_rows = 4096;
+
+template <class T, class I>
+class CsrPasses final : public Passes<T> {
+ public:
+  explicit CsrPasses(const CsrRows<T, I>& rows)
+      : Passes<T>(rows.rows(), rows.cols(), rows.rhs()),
+        source_(rows),
+        A_(rows.matrix()),
+        B_(rows.B()),
+        dense_(passes_of<T>(static_cast<const RowSource<T>&>(rows))) {}
+
+  void gram(MatrixView<double> G, MatrixView<double> C, std::span<double> squares, const RunOptions& run) override {
+    const Index d = this->cols(), p = this->rhs(), size = d * (d + p) + p;
+    const Array<double> total(size);
+    double products = static_cast<double>(A_.rows);
+    for (std::size_t i = 0; i < static_cast<std::size_t>(A_.rows); ++i) {
+      const auto entries = static_cast<double>(A_.indptr[i + 1] - A_.indptr[i]);
+      products += entries * (entries + 1) / 2;
+    }
+    sum_rows(products, size, total.data(), run, [&](Index i, double* sum) {
+      double* const right = sum + d * d;
+      for (Index c = 0; c < p; ++c) right[d * p + c] += square(B_(i, c));
+      for_entries(i, [&](Index j, double value, I k) {
+        double* const row = sum + j * d;
+        for (I other = begin(i); other <= k; ++other)
+          row[A_.indices[static_cast<std::size_t>(other)]] +=
+              value * static_cast<double>(A_.data[static_cast<std::size_t>(other)]);
+        for (Index c = 0; c < p; ++c) right[j * p + c] += value * static_cast<double>(B_(i, c));
+      });
+    });
+    // A pair of entries of a row was added on one side of the diagonal, its square once: rows need not be sorted.
+    for (Index i = 0; i < d; ++i)
+      for (Index j = 0; j <= i; ++j)
+        G(i, j) = G(j, i) = i == j ? total[i * d + i] : total[i * d + j] + total[j * d + i];
+    for (Index i = 0; i < d; ++i) std::copy_n(total.data() + d * d + i * p, p, &C(i, 0));
+    std::copy_n(total.data() + d * (d + p), p, squares.begin());
+    if (!source_.has_unique_places()) add_repeated_entries(G);
+  }
+
+  void sketch(const SketchSpec& spec, MatrixView<T> SAB, const RunOptions& run) override {
+    sketch_all(spec, source_, SAB, run);
+  }
+
+  void whitened_gram(const Preconditioner& P, MatrixView<double> G, MatrixView<double> C,
+                     const RunOptions& run) override {
+    dense_->whitened_gram(P, G, C, run);
+  }
+
+  void residual(MatrixView<const T> X, MatrixView<double> G, std::span<double> squares,
+                const RunOptions& run) override {
+    const Index d = this->cols(), p = this->rhs();
+    const Array<double> total(d * p + p);
+    sum_rows(2 * work() * static_cast<double>(p), d * p + p, total.data(), run, [&](Index i, double* sum) {
+      for (Index c = 0; c < p; ++c) {
+        double r = static_cast<double>(B_(i, c));
+        for_entries(i, [&](Index j, double value, I) { r -= value * static_cast<double>(X(j, c)); });
+        sum[d * p + c] += r * r;
+        for_entries(i, [&](Index j, double value, I) { sum[j * p + c] += value * r; });
+      }
+    });
+    std::copy_n(total.data(), d * p, G.data());
+    std::copy_n(total.data() + d * p, p, squares.begin());
+  }
+
+  void normal_product(MatrixView<const T> Z, MatrixView<double> Y, const RunOptions& run) override {
+    const Index d = this->cols(), p = Z.cols();
+    sum_rows(2 * work() * static_cast<double>(p), d * p, Y.data(), run, [&](Index i, double* sum) {
+      for (Index c = 0; c < p; ++c) {
+        double product = 0;
+        for_entries(i, [&](Index j, double value, I) { product += value * static_cast<double>(Z(j, c)); });
+        if (product == 0) continue;
+        for_entries(i, [&](Index j, double value, I) { sum[j * p + c] += value * product; });
+      }
+    });
+  }
+
+  void qr(MatrixView<double> R, MatrixView<double> C, std::span<double> squares, const RunOptions& run) override {
+    dense_->qr(R, C, squares, run);
+  }
+
+  [[nodiscard]] Magnitude magnitude(const RunOptions&) override {
+    Magnitude largest;
+    for (Index i = 0; i < A_.rows; ++i) {
+      for_entries(i, [&](Index j, double value, I) {
+        require(std::isfinite(value), "lstsq: A has the entry ", value, " at index (", i, ", ", j,
+                "); all entries must be finite");
+        largest.a = std::max(largest.a, std::abs(value));
+      });
+      for (Index c = 0; c < B_.cols(); ++c) {
+        require(std::isfinite(B_(i, c)), "lstsq: b has the entry ", B_(i, c), " at index (", i, ", ", c,
+                "); all entries must be finite");
+        largest.b = std::max(largest.b, std::abs(static_cast<double>(B_(i, c))));
+      }
+    }
+    return largest;
+  }
+
+  [[nodiscard]] bool is_sparse() const override { return true; }
+  [[nodiscard]] double entries() const override { return work(); }
+
+ private:
+  [[nodiscard]] double work() const { return static_cast<double>(A_.nnz() + A_.rows); }
+  [[nodiscard]] I begin(Index i) const { return A_.indptr[static_cast<std::size_t>(i)]; }
+  static double square(T value) { return static_cast<double>(value) * static_cast<double>(value); }
+
+  /// body(column, value, place) for the entries of a row.
+  template <class Body>
+  void for_entries(Index i, const Body& body) const {
+    for (I k = begin(i); k < begin(i + 1); ++k)
+      body(static_cast<Index>(A_.indices[static_cast<std::size_t>(k)]),
+           static_cast<double>(A_.data[static_cast<std::size_t>(k)]), k);
+  }
+
+  /// total <- the sum of what body(row, sum) adds to `size` numbers.
+  template <class Body>
+  void sum_rows(double operations, Index size, double* total, const RunOptions& run, const Body& body) const {
+    Monitor monitor(run.keep_going);
+    if (size == 0) return;
+    // Sums of groups are zeroed and added: there is to be more to do than that.
+    const auto worthwhile = static_cast<Index>(std::min(1e9, operations / (4 * static_cast<double>(size)))) + 1;
+    const Index groups = std::min(worthwhile, linalg::group_count(A_.rows, block_rows, size * Index{sizeof(double)}));
+    const int threads = thread_count(run.n_threads, static_cast<Index>(std::min(1e18, 2 * operations)));
+    linalg::sum_over_groups<double>(groups, size, threads, monitor, total,
+                                    [&](Index group, double* sum, const linalg::Poll& poll) {
+                                      const linalg::RowGroup rows(A_.rows, block_rows, groups, group);
+                                      for (Index i = rows.begin; i < rows.end; ++i) {
+                                        if (i % block_rows == 0) poll(rows.fraction(i));
+                                        body(i, sum);
+                                      }
+                                    });
+  }
+
+  /// What a pair of entries in one place of a row adds to the diagonal, 2 a b, of which a b is there.
+  void add_repeated_entries(MatrixView<double> G) const {
+    for (Index i = 0; i < A_.rows; ++i)
+      for (I k = begin(i); k < begin(i + 1); ++k)
+        for (I other = begin(i); other < k; ++other) {
+          const auto a = static_cast<std::size_t>(k), b = static_cast<std::size_t>(other);
+          if (A_.indices[a] != A_.indices[b]) continue;
+          const auto j = static_cast<Index>(A_.indices[a]);
+          G(j, j) += static_cast<double>(A_.data[a]) * static_cast<double>(A_.data[b]);
+        }
+  }
+
+  const CsrRows<T, I>& source_;
+  CsrView<T, I> A_;
+  MatrixView<const T> B_;
+  std::unique_ptr<Passes<T>> dense_;
+};
+
+}  // namespace
+
+template <class T, class I>
+std::unique_ptr<Passes<T>> passes_of(const CsrRows<T, I>& rows) {
+  return std::make_unique<CsrPasses<T, I>>(rows);
+}
+
+template std::unique_ptr<Passes<float>> passes_of(const CsrRows<float, std::int32_t>&);
+template std::unique_ptr<Passes<float>> passes_of(const CsrRows<float, std::int64_t>&);
+template std::unique_ptr<Passes<double>> passes_of(const CsrRows<double, std::int32_t>&);
+template std::unique_ptr<Passes<double>> passes_of(const CsrRows<double, std::int64_t>&);
+
+}  // namespace nearlinear::sketch
