@@ -14,6 +14,7 @@ STREAMED = ("gaussian", "srht", "sjlt", "block-hadamard", "countsketch")
 KINDS = (*STREAMED, "dct", "pooled")
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("n", "d", "m"), [(1, 1, 1), (5, 2, 3), (300, 5, 33), (1500, 3, 16), (64, 7, 100)])
 def test_entries(kind: str, n: int, d: int, m: int) -> None:

@@ -185,6 +185,7 @@ def test_wide_and_ill_conditioned() -> None:
     assert np.linalg.norm(result.x - wanted) < 1e-4 * np.linalg.norm(wanted)
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("ridge", [0.0, 2.0])
 def test_kinds_of_input_agree(method: str, ridge: float) -> None:

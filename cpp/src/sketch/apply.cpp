@@ -106,9 +106,15 @@ class TileSketch {
         continue;
       }
       const Index head = begin - top, tail = end - top;
+      if (is_hadamard(spec_.kind) && end - begin == size_ && size_ >= 16 &&
+          rows_.copy_transformed(begin, end, col, col + width, factors_.data(), tile, stride)) {
+        clear_gap(0, size_, width, stride);
+        transform_tile<T>()(tile, size_ / 8, 8 * stride, 8 * stride);  // H_b = H_(b / 8) (x) H_8
+        kernels_for<T>().add_rows(spec_.rows, schedule, tile, stride, width, sum, sums.row_stride());
+        continue;
+      }
       rows_.copy(begin, end, col, col + width, factors_.data(), tile + head * stride, stride);
-      for (Index i = head; i < tail && width < stride; ++i)
-        std::fill(tile + i * stride + width, tile + (i + 1) * stride, T{0});
+      clear_gap(head, tail, width, stride);
       std::fill_n(tile, head * stride, T{0});
       std::fill(tile + tail * stride, tile + size_ * stride, T{0});
       if (is_hadamard(spec_.kind)) transform_tile<T>()(tile, size_, stride, stride);
@@ -121,6 +127,12 @@ class TileSketch {
   }
 
  private:
+  /// Zeros where nothing is copied to, which would otherwise grow from tile to tile.
+  void clear_gap(Index begin, Index end, Index width, Index stride) const {
+    for (Index i = begin; i < end && width < stride; ++i)
+      std::fill(tile_.data() + i * stride + width, tile_.data() + (i + 1) * stride, T{0});
+  }
+
   [[nodiscard]] Index normals_stride() const { return 2 * ceil_divide(spec_.rows, 2); }
 
   const SketchSpec& spec_;

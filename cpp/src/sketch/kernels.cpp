@@ -25,6 +25,42 @@ void copy_rows(Index rows, Index cols, const T* a, Index row_stride, const T* fa
   }
 }
 
+/// (a, b) <- (a + b, a - b), of numbers or of registers full of them.
+template <class Number>
+void butterfly(Number& a, Number& b) {
+  const Number difference = ei::psub(a, b);
+  a = ei::padd(a, b);
+  b = difference;
+}
+
+template <class Number, class T>
+void copy_transformed_at(const T* a, Index row_stride, const T* factors, T* tile, Index tile_stride) {
+  Number x[8];
+#pragma GCC unroll 8
+  for (int r = 0; r < 8; ++r) x[r] = ei::pmul(ei::pset1<Number>(factors[r]), ei::ploadu<Number>(a + r * row_stride));
+#pragma GCC unroll 4
+  for (int r = 0; r < 8; r += 2) butterfly(x[r], x[r + 1]);
+#pragma GCC unroll 4
+  for (const int r : {0, 1, 4, 5}) butterfly(x[r], x[r + 2]);
+#pragma GCC unroll 4
+  for (int r = 0; r < 4; ++r) butterfly(x[r], x[r + 4]);
+#pragma GCC unroll 8
+  for (int r = 0; r < 8; ++r) ei::pstoreu(tile + r * tile_stride, x[r]);
+}
+
+template <class T>
+void copy_transformed(Index rows, Index cols, const T* a, Index row_stride, const T* factors, T* tile,
+                      Index tile_stride) noexcept {
+  for (Index i = 0; i < rows; i += 8) {
+    const T* const from = a + i * row_stride;
+    T* const to = tile + i * tile_stride;
+    Index j = 0;
+    for (; j + width<T> <= cols; j += width<T>)
+      copy_transformed_at<Packet<T>>(from + j, row_stride, factors + i, to + j, tile_stride);
+    for (; j < cols; ++j) copy_transformed_at<T>(from + j, row_stride, factors + i, to + j, tile_stride);
+  }
+}
+
 /// Eight columns at a time, so that a line of the tile is written as a whole.
 template <class T>
 void copy_columns(Index rows, Index cols, const T* a, Index col_stride, const T* factors, T* tile,
@@ -173,6 +209,7 @@ void box_muller(Index pairs, const double* log_u, const std::uint32_t* words, T*
 template <class T>
 constexpr nearlinear::sketch::KernelsFor<T> loops_for = {
     .copy_rows = copy_rows<T>,
+    .copy_transformed = copy_transformed<T>,
     .copy_columns = copy_columns<T>,
     .add_rows = add_rows<T>,
     .spread_rows = spread_rows<T>,

@@ -21,7 +21,12 @@ struct KernelsFor {
   void (*copy_rows)(Index rows, Index cols, const T* a, Index row_stride, const T* factors, T* tile,
                     Index tile_stride) noexcept;
 
-  /// The same of a matrix that is stored by columns, col_stride elements apart.
+  /// The same followed by H_8 of every eight rows, of which there are whole sets: the first three stages of a Hadamard
+  /// transform, for no more than one load and one store.
+  void (*copy_transformed)(Index rows, Index cols, const T* a, Index row_stride, const T* factors, T* tile,
+                           Index tile_stride) noexcept;
+
+  /// The same as copy_rows of a matrix that is stored by columns, col_stride elements apart.
   void (*copy_columns)(Index rows, Index cols, const T* a, Index col_stride, const T* factors, T* tile,
                        Index tile_stride) noexcept;
 

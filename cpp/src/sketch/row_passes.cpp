@@ -206,26 +206,19 @@ class RowPasses final : public Passes<T> {
   }
 
   void qr(MatrixView<double> R, MatrixView<double> C, std::span<double> squares, const RunOptions& run) override {
-    const Index d = this->cols(), p = this->rhs();
-    if (const MatrixView<const T>* plain = source_.plain(); plain != nullptr && this->rows() >= d) {
+    const Index n = this->rows(), d = this->cols(), width = source_.width();
+    const MatrixView<const T>* const plain = source_.plain();
+    if (n >= d && (plain != nullptr || source_.is_dense())) {
       std::fill(squares.begin(), squares.end(), std::numeric_limits<double>::quiet_NaN());
-      if constexpr (std::is_same_v<T, double>) {
-        qr_multiply<double>(*plain, source_.B(), R, C, QrMethod::automatic, run);
-      } else {
-        const Array<T> r(d * d), c(d * p);
-        qr_multiply<T>(*plain, source_.B(), {r.data(), d, d}, {c.data(), d, p}, QrMethod::automatic, run);
-        std::copy(r.begin(), r.end(), R.data());
-        std::copy(c.begin(), c.end(), C.data());
-      }
-      return;
+      if (plain != nullptr) return factor(*plain, source_.B(), R, C, run);
+      const Array<T> copy(checked_product(n, width));
+      copy_rows(0, n, copy.data(), run);
+      return factor({copy.data(), n, d, width}, {copy.data() + d, n, this->rhs(), width}, R, C, run);
     }
-    StackedQr<T> stack(d + p);
-    const Array<T> factors(stack.most_rows());
-    for (Index begin = 0; begin < this->rows(); begin += stack.most_rows()) {
-      const Index end = std::min(this->rows(), begin + stack.most_rows());
-      std::fill(factors.begin(), factors.end(), T{1});
-      source_.weigh(begin, end, factors.data());
-      source_.copy(begin, end, 0, d + p, factors.data(), stack.next_rows(end - begin, run));
+    StackedQr<T> stack(width);
+    for (Index begin = 0; begin < n; begin += stack.most_rows()) {
+      const Index end = std::min(n, begin + stack.most_rows());
+      copy_rows(begin, end, stack.next_rows(end - begin, run), run);
     }
     split_triangle<T>(stack.finish(run), R, C, squares);
   }
@@ -268,6 +261,34 @@ class RowPasses final : public Passes<T> {
   }
 
  private:
+  static void factor(MatrixView<const T> A, MatrixView<const T> B, MatrixView<double> R, MatrixView<double> C,
+                     const RunOptions& run) {
+    if constexpr (std::is_same_v<T, double>) {
+      qr_multiply<double>(A, B, R, C, QrMethod::automatic, run);
+    } else {
+      const Index d = A.cols(), p = B.cols();
+      const Array<T> r(d * d), c(d * p);
+      qr_multiply<T>(A, B, {r.data(), d, d}, {c.data(), d, p}, QrMethod::automatic, run);
+      std::copy(r.begin(), r.end(), R.data());
+      std::copy(c.begin(), c.end(), C.data());
+    }
+  }
+
+  /// Rows of [A B], with their weights, without gaps.
+  void copy_rows(Index begin, Index end, T* to, const RunOptions& run) const {
+    const Index width = source_.width();
+    constexpr Index block = 1024;
+    const Index blocks = ceil_divide(end - begin, block);
+    Monitor monitor(run.keep_going);
+    parallel_for(blocks, thread_count(run.n_threads, (end - begin) * width), monitor, [&](Index b) {
+      const Index first = begin + b * block, last = std::min(end, first + block);
+      const Array<T> factors(block);
+      std::fill(factors.begin(), factors.end(), T{1});
+      source_.weigh(first, last, factors.data());
+      source_.copy(first, last, 0, width, factors.data(), to + (first - begin) * width);
+    });
+  }
+
   [[nodiscard]] double rate(Index vectors) const {
     return vectors <= 1 ? linalg::memory_rate : linalg::reflection_rate;
   }

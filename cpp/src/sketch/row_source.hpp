@@ -46,6 +46,25 @@ class RowSource {
         tile[i * width + j] = std::ldexp(tile[i * width + j], j < skipped - first ? scale_a_ : scale_b_);
   }
 
+  /// The same followed by H_8 of every eight rows, of whole sets of them. False where there is no way to do both at
+  /// once.
+  [[nodiscard]] bool copy_transformed(Index begin, Index end, Index first, Index last, const T* factors, T* tile,
+                                      Index stride) const {
+    const RowMajor rows = by_rows();
+    if (rows.data == nullptr || is_scaled() || (end - begin) % 8 != 0) return false;
+    const auto copy = kernels_for<T>().copy_transformed;
+    const Index skipped = std::clamp(cols_, first, last);
+    if (first < cols_)
+      copy(end - begin, skipped - first, rows.data + begin * rows.stride + first, rows.stride, factors, tile, stride);
+    if (skipped < last)
+      copy(end - begin, last - skipped, &B_(begin, skipped - cols_), B_.row_stride(), factors, tile + (skipped - first),
+           stride);
+    return true;
+  }
+
+  /// Whether a copy of A is no larger than what it is copied from.
+  [[nodiscard]] virtual bool is_dense() const { return false; }
+
   /// A itself where its rows can be read as they are, without weights; else null.
   [[nodiscard]] virtual const MatrixView<const T>* plain() const { return nullptr; }
 
@@ -54,7 +73,14 @@ class RowSource {
 
   [[nodiscard]] bool is_scaled() const { return scale_a_ != 0 || scale_b_ != 0; }
 
+  /// A matrix that is stored by rows; null if it is not.
+  struct RowMajor {
+    const T* data = nullptr;
+    Index stride = 0;
+  };
+
  private:
+  [[nodiscard]] virtual RowMajor by_rows() const { return {}; }
   virtual void copy_matrix(Index begin, Index end, Index first, Index last, const T* factors, T* tile,
                            Index stride) const = 0;
 
@@ -83,6 +109,8 @@ class DenseRows final : public RowSource<T> {
     for (Index i = begin; i < end; ++i) factors[i - begin] *= root_weights_[static_cast<std::size_t>(i)];
   }
 
+  [[nodiscard]] bool is_dense() const override { return true; }
+
   [[nodiscard]] const MatrixView<const T>* plain() const override {
     return by_columns_ || !root_weights_.empty() || this->is_scaled() ? nullptr : &matrix_;
   }
@@ -90,6 +118,11 @@ class DenseRows final : public RowSource<T> {
  private:
   DenseRows(MatrixView<const T> A, MatrixView<const T> B, std::span<const T> root_weights, bool /*transposed*/)
       : RowSource<T>(A.cols(), A.rows(), B), matrix_(A), by_columns_(true), root_weights_(root_weights) {}
+
+  [[nodiscard]] typename RowSource<T>::RowMajor by_rows() const override {
+    if (by_columns_) return {};
+    return {matrix_.data(), matrix_.row_stride()};
+  }
 
   void copy_matrix(Index begin, Index end, Index first, Index last, const T* factors, T* tile,
                    Index stride) const override {
