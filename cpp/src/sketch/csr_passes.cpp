@@ -31,21 +31,24 @@ class CsrPasses final : public Passes<T> {
     sum_rows(products, size, total.data(), run, [&](Index i, double* sum) {
       double* const right = sum + d * d;
       for (Index c = 0; c < p; ++c) right[d * p + c] += square(B_(i, c));
-      for_entries(i, [&](Index j, double value, I k) {
+      for (I k = begin(i), end = begin(i + 1); k < end; ++k) {
+        const Index j = column(k);
+        const double entry = value(k);
         double* const row = sum + j * d;
-        for (I other = begin(i); other <= k; ++other)
-          row[A_.indices[static_cast<std::size_t>(other)]] +=
-              value * static_cast<double>(A_.data[static_cast<std::size_t>(other)]);
-        for (Index c = 0; c < p; ++c) right[j * p + c] += value * static_cast<double>(B_(i, c));
-      });
+        for (I other = begin(i); other <= k; ++other) {
+          const Index col = column(other);
+          row[col] += entry * value(other);
+          if (col == j && other < k) row[col] += entry * value(other);  // a place that is stored twice: 2 a b
+        }
+        for (Index c = 0; c < p; ++c) right[j * p + c] += entry * static_cast<double>(B_(i, c));
+      }
     });
     // A pair of entries of a row was added on one side of the diagonal, its square once: rows need not be sorted.
     for (Index i = 0; i < d; ++i)
       for (Index j = 0; j <= i; ++j)
         G(i, j) = G(j, i) = i == j ? total[i * d + i] : total[i * d + j] + total[j * d + i];
-    for (Index i = 0; i < d; ++i) std::copy_n(total.data() + d * d + i * p, p, &C(i, 0));
+    for (Index i = 0; i < d && p > 0; ++i) std::copy_n(total.data() + d * d + i * p, p, &C(i, 0));
     std::copy_n(total.data() + d * (d + p), p, squares.begin());
-    if (!source_.has_unique_places()) add_repeated_entries(G);
   }
 
   void sketch(const SketchSpec& spec, MatrixView<T> SAB, const RunOptions& run) override {
@@ -62,11 +65,12 @@ class CsrPasses final : public Passes<T> {
     const Index d = this->cols(), p = this->rhs();
     const Array<double> total(d * p + p);
     sum_rows(2 * work() * static_cast<double>(p), d * p + p, total.data(), run, [&](Index i, double* sum) {
+      const I first = begin(i), end = begin(i + 1);
       for (Index c = 0; c < p; ++c) {
-        double r = static_cast<double>(B_(i, c));
-        for_entries(i, [&](Index j, double value, I) { r -= value * static_cast<double>(X(j, c)); });
+        auto r = static_cast<double>(B_(i, c));
+        for (I k = first; k < end; ++k) r -= value(k) * static_cast<double>(X(column(k), c));
         sum[d * p + c] += r * r;
-        for_entries(i, [&](Index j, double value, I) { sum[j * p + c] += value * r; });
+        for (I k = first; k < end; ++k) sum[column(k) * p + c] += value(k) * r;
       }
     });
     std::copy_n(total.data(), d * p, G.data());
@@ -76,11 +80,11 @@ class CsrPasses final : public Passes<T> {
   void normal_product(MatrixView<const T> Z, MatrixView<double> Y, const RunOptions& run) override {
     const Index d = this->cols(), p = Z.cols();
     sum_rows(2 * work() * static_cast<double>(p), d * p, Y.data(), run, [&](Index i, double* sum) {
-      for (Index c = 0; c < p; ++c) {
+      const I first = begin(i), end = begin(i + 1);
+      for (Index c = 0; c < p && first < end; ++c) {
         double product = 0;
-        for_entries(i, [&](Index j, double value, I) { product += value * static_cast<double>(Z(j, c)); });
-        if (product == 0) continue;
-        for_entries(i, [&](Index j, double value, I) { sum[j * p + c] += value * product; });
+        for (I k = first; k < end; ++k) product += value(k) * static_cast<double>(Z(column(k), c));
+        for (I k = first; k < end; ++k) sum[column(k) * p + c] += value(k) * product;
       }
     });
   }
@@ -92,11 +96,11 @@ class CsrPasses final : public Passes<T> {
   [[nodiscard]] Magnitude magnitude(const RunOptions&) override {
     Magnitude largest;
     for (Index i = 0; i < A_.rows; ++i) {
-      for_entries(i, [&](Index j, double value, I) {
-        require(std::isfinite(value), "lstsq: A has the entry ", value, " at index (", i, ", ", j,
+      for (I k = begin(i); k < begin(i + 1); ++k) {
+        require(std::isfinite(value(k)), "lstsq: A has the entry ", value(k), " at index (", i, ", ", column(k),
                 "); all entries must be finite");
-        largest.a = std::max(largest.a, std::abs(value));
-      });
+        largest.a = std::max(largest.a, std::abs(value(k)));
+      }
       for (Index c = 0; c < B_.cols(); ++c) {
         require(std::isfinite(B_(i, c)), "lstsq: b has the entry ", B_(i, c), " at index (", i, ", ", c,
                 "); all entries must be finite");
@@ -114,13 +118,8 @@ class CsrPasses final : public Passes<T> {
   [[nodiscard]] I begin(Index i) const { return A_.indptr[static_cast<std::size_t>(i)]; }
   static double square(T value) { return static_cast<double>(value) * static_cast<double>(value); }
 
-  /// body(column, value, place) for the entries of a row.
-  template <class Body>
-  void for_entries(Index i, const Body& body) const {
-    for (I k = begin(i); k < begin(i + 1); ++k)
-      body(static_cast<Index>(A_.indices[static_cast<std::size_t>(k)]),
-           static_cast<double>(A_.data[static_cast<std::size_t>(k)]), k);
-  }
+  [[nodiscard]] Index column(I k) const { return static_cast<Index>(A_.indices[static_cast<std::size_t>(k)]); }
+  [[nodiscard]] double value(I k) const { return static_cast<double>(A_.data[static_cast<std::size_t>(k)]); }
 
   /// total <- the sum of what body(row, sum) adds to `size` numbers.
   template <class Body>
@@ -139,18 +138,6 @@ class CsrPasses final : public Passes<T> {
                                         body(i, sum);
                                       }
                                     });
-  }
-
-  /// What a pair of entries in one place of a row adds to the diagonal, 2 a b, of which a b is there.
-  void add_repeated_entries(MatrixView<double> G) const {
-    for (Index i = 0; i < A_.rows; ++i)
-      for (I k = begin(i); k < begin(i + 1); ++k)
-        for (I other = begin(i); other < k; ++other) {
-          const auto a = static_cast<std::size_t>(k), b = static_cast<std::size_t>(other);
-          if (A_.indices[a] != A_.indices[b]) continue;
-          const auto j = static_cast<Index>(A_.indices[a]);
-          G(j, j) += static_cast<double>(A_.data[a]) * static_cast<double>(A_.data[b]);
-        }
   }
 
   const CsrRows<T, I>& source_;

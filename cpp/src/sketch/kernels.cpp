@@ -36,6 +36,9 @@ void butterfly(Number& a, Number& b) {
 template <class Number, class T>
 void copy_transformed_at(const T* a, Index row_stride, const T* factors, T* tile, Index tile_stride) {
   Number x[8];
+  // The next eight rows: processors foresee one stream of reads, but not eight.
+#pragma GCC unroll 8
+  for (int r = 8; r < 16; ++r) ei::prefetch(a + r * row_stride);
 #pragma GCC unroll 8
   for (int r = 0; r < 8; ++r) x[r] = ei::pmul(ei::pset1<Number>(factors[r]), ei::ploadu<Number>(a + r * row_stride));
 #pragma GCC unroll 4

@@ -147,7 +147,7 @@ LstsqResult<T> lstsq(MatrixView<const T> A, MatrixView<const T> B, MatrixView<T>
 template <class T, class I>
 LstsqResult<T> lstsq(const CsrView<T, I>& A, MatrixView<const T> B, MatrixView<T> X, const LstsqOptions& options,
                      const RunOptions& run) {
-  const bool has_unique_places = require_valid_csr(A, "lstsq", "A", run);
+  (void)require_valid_csr(A, "lstsq", "A", run);
   require_shapes(A.rows, A.cols, B, X);
   require_dense_factor(std::min(A.rows, A.cols));
   sketch::require_valid(options, A.rows < A.cols ? 0 : A.cols);
@@ -171,11 +171,11 @@ LstsqResult<T> lstsq(const CsrView<T, I>& A, MatrixView<const T> B, MatrixView<T
     if (is_scaled) matrix.data = data.span();
     const MatrixView<const T> rhs = is_scaled ? MatrixView<const T>(copy.data(), B.rows(), B.cols()) : B;
     if (A.rows >= A.cols) {
-      const sketch::CsrRows<T, I> rows(matrix, rhs, has_unique_places);
+      const sketch::CsrRows<T, I> rows(matrix, rhs);
       return sketch::tall_lstsq(*sketch::passes_of<T, I>(rows), is_scaled, X, now, run);
     }
     const auto transposed = sparse::transpose(matrix, run);
-    const sketch::CsrRows<T, I> rows(transposed.matrix.view(), {rhs.data(), A.cols, 0}, has_unique_places);
+    const sketch::CsrRows<T, I> rows(transposed.matrix.view(), {rhs.data(), A.cols, 0});
     const sketch::TransposedProducts<T> products{
         [&](MatrixView<const T> Y, MatrixView<T> Z) { multiply(transposed.matrix.view(), Y, Z); },
         [&](MatrixView<const T> Z, MatrixView<T> Y) { multiply(matrix, Z, Y); }};

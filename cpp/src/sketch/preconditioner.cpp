@@ -55,7 +55,8 @@ Square qr_factor(MatrixView<const T> A, MatrixView<const T> B, double ridge, Mat
                       rhs = Array<double>::zeros(checked_product(m, p));
   for (Index i = 0; i < A.rows(); ++i) {
     std::transform(&A(i, 0), &A(i, 0) + d, stack.data() + i * d, [](T entry) { return static_cast<double>(entry); });
-    std::transform(&B(i, 0), &B(i, 0) + p, rhs.data() + i * p, [](T entry) { return static_cast<double>(entry); });
+    if (p > 0)
+      std::transform(&B(i, 0), &B(i, 0) + p, rhs.data() + i * p, [](T entry) { return static_cast<double>(entry); });
   }
   if (ridge > 0)
     for (Index j = 0; j < d; ++j) stack[(A.rows() + j) * d + j] = std::sqrt(ridge);
@@ -126,16 +127,28 @@ Condition estimate_condition(const Square& R, const RunOptions& run) {
   return condition;
 }
 
+void column_lengths(const Square& R, std::span<double> lengths) {
+  const Index d = R.size;
+  const Array<double> largest = Array<double>::zeros(d), squares = Array<double>::zeros(d);
+  for (Index i = 0; i < d; ++i)
+    for (Index j = i; j < d; ++j) largest[j] = std::max(largest[j], std::abs(R(i, j)));
+  for (double& entry : largest)
+    if (!(entry > 0)) entry = 1;
+  for (Index i = 0; i < d; ++i)
+    for (Index j = i; j < d; ++j) {
+      const double entry = R(i, j) / largest[j];
+      squares[j] += entry * entry;
+    }
+  for (Index j = 0; j < d; ++j)
+    lengths[static_cast<std::size_t>(j)] = squares[j] > 0 ? largest[j] * std::sqrt(squares[j]) : 1;
+}
+
 Square scale_columns(const Square& R, std::span<double> lengths) {
   const Index d = R.size;
+  column_lengths(R, lengths);
   Square scaled(d);
-  for (Index j = 0; j < d; ++j) {
-    double length = 0;
-    for (Index i = 0; i <= j; ++i) length = std::hypot(length, R(i, j));
-    if (!(length > 0)) length = 1;
-    lengths[static_cast<std::size_t>(j)] = length;
-    for (Index i = 0; i <= j; ++i) scaled(i, j) = R(i, j) / length;
-  }
+  for (Index i = 0; i < d; ++i)
+    for (Index j = i; j < d; ++j) scaled(i, j) = R(i, j) / lengths[static_cast<std::size_t>(j)];
   return scaled;
 }
 
@@ -148,7 +161,7 @@ Decomposition decompose(const Square& R, MatrixView<double> C, const RunOptions&
   require(converged, "lstsq: the singular values of A could not be found; is it scaled strangely?");
   const Array<double> rotated(checked_product(d, C.cols()));
   gemm<double>(1, U.view(), Transpose::yes, C, Transpose::no, 0, {rotated.data(), d, C.cols()}, run);
-  for (Index i = 0; i < d; ++i) std::copy_n(rotated.data() + i * C.cols(), C.cols(), &C(i, 0));
+  for (Index i = 0; i < d && C.cols() > 0; ++i) std::copy_n(rotated.data() + i * C.cols(), C.cols(), &C(i, 0));
   return result;
 }
 

@@ -60,6 +60,9 @@ struct Condition {
 /// By a few steps of power iteration with R^T R and its inverse, good to a few per cent as a rule.
 [[nodiscard]] Condition estimate_condition(const Square& R, const RunOptions& run);
 
+/// Lengths of the columns of R, where 1 stands for 0.
+void column_lengths(const Square& R, std::span<double> lengths);
+
 /// R with its columns scaled to length 1, and their lengths, where 1 stands for 0.
 [[nodiscard]] Square scale_columns(const Square& R, std::span<double> lengths);
 

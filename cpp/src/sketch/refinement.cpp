@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "nearlinear/linalg/cholesky.hpp"
+#include "nearlinear/linalg/products.hpp"
 #include "nearlinear/linalg/qr.hpp"
 
 namespace nearlinear::sketch {
@@ -28,7 +29,40 @@ constexpr Index largest_exact = 512;  // columns up to which backward errors are
 
 }  // namespace
 
-double backward_error(const Solution& solution, const Square* R, const RunOptions& run) {
+namespace {
+
+/// |(R^T R + shift^2 I)^{-1/2} g|, by Cholesky where the shift is no matter of rounding in R^T R, else by QR.
+double shifted_norm(const Factor& factor, double shift, std::span<const double> g, const RunOptions& run) {
+  const Index d = factor.R.size;
+  const Array<double> z(d);
+  std::copy(g.begin(), g.end(), z.begin());
+  const MatrixView<double> Z(z.data(), d, 1);
+  double trace = 0;
+  for (Index j = 0; j < d; ++j) trace += factor.gram(j, j);
+  constexpr double digits = 1e-2;  // that are enough
+  if (digits * shift * shift > static_cast<double>(d) * unit_roundoff<double> * trace) {
+    const Square L(d);
+    std::copy(factor.gram.entries.begin(), factor.gram.entries.end(), L.entries.begin());
+    for (Index j = 0; j < d; ++j) L(j, j) += shift * shift;
+    if (cholesky(L.view(), run) == 0) {
+      triangular_solve<double>(Triangle::lower, Transpose::no, L.view(), Z, run);
+      return norm_of_column(Z, 0);
+    }
+  }
+  const Array<double> stack = Array<double>::zeros(2 * d * d);
+  std::copy(factor.R.entries.begin(), factor.R.entries.end(), stack.data());
+  for (Index j = 0; j < d; ++j) stack[(d + j) * d + j] = shift;
+  const Square shifted(d);
+  qr<double>({stack.data(), 2 * d, d}, shifted.view(), QrMethod::householder, run);
+  for (Index j = 0; j < d; ++j)
+    if (!(shifted(j, j) > 0)) return std::numeric_limits<double>::infinity();
+  triangular_solve<double>(Triangle::upper, Transpose::yes, shifted.view(), Z, run);
+  return norm_of_column(Z, 0);
+}
+
+}  // namespace
+
+double backward_error(const Solution& solution, const Factor* factor, const RunOptions& run) {
   const double b = solution.rhs_norm, a = solution.frobenius_norm;
   if (solution.whitened_norm == 0) return 0;
   if (!(b > 0 && a > 0)) return std::numeric_limits<double>::infinity();
@@ -38,21 +72,7 @@ double backward_error(const Solution& solution, const Square* R, const RunOption
   double square = 0;
   for (const double entry : solution.gradient) square += (entry / a / b) * (entry / a / b);
   double norm = std::min(solution.whitened_norm, std::sqrt(square) * a * b / omega);
-  if (R != nullptr) {
-    const Index d = R->size;
-    const Array<double> stack = Array<double>::zeros(2 * d * d), z(d);
-    std::copy(R->entries.begin(), R->entries.end(), stack.data());
-    for (Index j = 0; j < d; ++j) stack[(d + j) * d + j] = omega;
-    const Square shifted(d);
-    qr<double>({stack.data(), 2 * d, d}, shifted.view(), QrMethod::householder, run);
-    std::copy(solution.gradient.begin(), solution.gradient.end(), z.begin());
-    bool is_regular = true;
-    for (Index j = 0; j < d; ++j) is_regular = is_regular && shifted(j, j) > 0;
-    if (is_regular) {
-      triangular_solve<double>(Triangle::upper, Transpose::yes, shifted.view(), {z.data(), d, 1}, run);
-      norm = std::min(norm, norm_of_column({z.data(), d, 1}, 0));
-    }
-  }
+  if (factor != nullptr) norm = std::min(norm, shifted_norm(*factor, omega, solution.gradient, run));
   return norm / (b * root);
 }
 
@@ -209,13 +229,7 @@ class Refinement {
         reduction_(p_),
         gradient_(d_),
         scaled_gradient_(d_),
-        columns_(static_cast<std::size_t>(p_)) {
-    if (!P.is_triangular() || d_ > largest_exact) return;
-    has_R_ = true;
-    scaled_R_ = Square(d_);
-    for (Index i = 0; i < d_; ++i)
-      for (Index j = i; j < d_; ++j) scaled_R_(i, j) = P.R()(i, j) / scale.lengths[j];
-  }
+        columns_(static_cast<std::size_t>(p_)) {}
 
   /// Residuals of the solutions that stand. False when no right-hand side has anything left to do.
   bool look(Index round, const RunOptions& run) {
@@ -266,6 +280,33 @@ class Refinement {
   }
 
  private:
+  [[nodiscard]] bool has_factor() const { return P_.is_triangular() && d_ <= largest_exact; }
+
+  /// R, or null where there is none or it would take long.
+  const Factor* plain_factor(const RunOptions& run) {
+    if (!has_factor()) return nullptr;
+    if (plain_.R.size == 0) {
+      plain_ = {Square(d_), Square(d_)};
+      std::copy(P_.R().entries.begin(), P_.R().entries.end(), plain_.R.entries.begin());
+      gram<double, double>(plain_.R.view(), plain_.gram.view(), run);
+    }
+    return &plain_;
+  }
+
+  /// The same with columns of length 1.
+  const Factor* scaled_factor(const RunOptions& run) {
+    if (plain_factor(run) == nullptr) return nullptr;
+    if (scaled_.R.size == 0) {
+      scaled_ = {Square(d_), Square(d_)};
+      for (Index i = 0; i < d_; ++i)
+        for (Index j = 0; j < d_; ++j) {
+          scaled_.R(i, j) = plain_.R(i, j) / scale_.lengths[j];
+          scaled_.gram(i, j) = plain_.gram(i, j) / scale_.lengths[i] / scale_.lengths[j];
+        }
+    }
+    return &scaled_;
+  }
+
   void look_at(Index c, bool is_first, const RunOptions& run) {
     Column& column = columns_[static_cast<std::size_t>(c)];
     double norm = 0, scaled_norm = 0;
@@ -281,7 +322,7 @@ class Refinement {
     const double whitened = norm_of_column({v_.data(), P_.rank(), p_}, c);
     const Solution scaled{root_d, b, scaled_norm, residual, whitened, scaled_gradient_.span()};
     double bound = backward_error(scaled, nullptr, run);
-    if (!(bound <= options_.tol) && has_R_ && std::isfinite(bound)) bound = backward_error(scaled, &scaled_R_, run);
+    if (!(bound <= options_.tol) && std::isfinite(bound)) bound = backward_error(scaled, scaled_factor(run), run);
 
     // Rounding of r, |A||x| + |b|, and of A^T r, which P^T magnifies, cannot be told from what there is to correct.
     const double attainable = unit_roundoff<T> * (4 * (root_d * scaled_norm + b) + scale_.condition * residual);
@@ -290,7 +331,7 @@ class Refinement {
       column.bound = bound;
       column.residual_norm = std::sqrt(squares_[c]);
       const Solution plain{scale_.frobenius_norm, b, norm, residual, whitened, gradient_.span()};
-      column.backward_error = std::isfinite(bound) ? backward_error(plain, has_R_ ? &P_.R() : nullptr, run) : bound;
+      column.backward_error = std::isfinite(bound) ? backward_error(plain, plain_factor(run), run) : bound;
       for (Index i = 0; i < d_; ++i) before_[i * p_ + c] = static_cast<double>(X_(i, c));
     } else {
       for (Index i = 0; i < d_; ++i) X_(i, c) = static_cast<T>(before_[i * p_ + c]);
@@ -309,8 +350,7 @@ class Refinement {
   Index d_, p_;
   Array<double> g_, v_, before_, squares_, reduction_, gradient_, scaled_gradient_;
   std::vector<Column> columns_;
-  bool has_R_ = false;
-  Square scaled_R_;
+  Factor plain_, scaled_;
 };
 
 }  // namespace

@@ -36,9 +36,15 @@ struct Solution {
   std::span<const double> gradient;
 };
 
+/// R, and R^T R.
+struct Factor {
+  Square R;
+  Square gram;
+};
+
 /// The backward error of Karlson and Walden relative to |A|_F, with R^T R for A^T A, or a bound of it where there is no
-/// R.
-[[nodiscard]] double backward_error(const Solution& solution, const Square* R, const RunOptions& run);
+/// factor.
+[[nodiscard]] double backward_error(const Solution& solution, const Factor* factor, const RunOptions& run);
 
 /// Solves (P^T (A^T A + lambda I) P) Y = V for the columns of V that are wanted, up to `reduction` of their residuals;
 /// answers the number of passes it took. Y is zero to start with.

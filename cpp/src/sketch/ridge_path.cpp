@@ -177,11 +177,11 @@ DenseRows<T> checked_rows(MatrixView<const T> A, Transpose op_A, MatrixView<cons
 
 template <class T, class I>
 CsrRows<T, I> checked_rows(const CsrView<T, I>& A, MatrixView<const T> B, const RunOptions& run) {
-  const bool has_unique_places = require_valid_csr(A, "ridge_path", "A", run);
+  (void)require_valid_csr(A, "ridge_path", "A", run);
   require_valid_view(B, "ridge_path", "B");
   require(A.rows >= 1 && A.cols >= 1 && B.rows() == A.rows && B.cols() >= 1, "ridge_path: A is ", Shape{A.rows, A.cols},
           " and B is ", shape(B), "; they must have as many rows and columns, at least one");
-  return CsrRows<T, I>(A, B, has_unique_places);
+  return CsrRows<T, I>(A, B);
 }
 
 }  // namespace

@@ -129,7 +129,7 @@ class RowPasses final : public Passes<T> {
                  add_squares(block.rows, p, block.b, block.b_stride, sum + d * (d + p));
                });
     unpack_symmetric(total.data(), G);
-    for (Index i = 0; i < d; ++i) std::copy_n(total.data() + d * d + i * p, p, &C(i, 0));
+    for (Index i = 0; i < d && p > 0; ++i) std::copy_n(total.data() + d * d + i * p, p, &C(i, 0));
     std::copy_n(total.data() + d * (d + p), p, squares.begin());
   }
 
@@ -162,7 +162,7 @@ class RowPasses final : public Passes<T> {
                  scratch.add(sum, size);
                });
     unpack_symmetric(total.data(), G);
-    for (Index i = 0; i < k; ++i) std::copy_n(total.data() + k * k + i * p, p, &C(i, 0));
+    for (Index i = 0; i < k && p > 0; ++i) std::copy_n(total.data() + k * k + i * p, p, &C(i, 0));
   }
 
   void residual(MatrixView<const T> X, MatrixView<double> G, std::span<double> squares,

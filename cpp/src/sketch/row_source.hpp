@@ -144,12 +144,9 @@ class DenseRows final : public RowSource<T> {
 template <class T, class I>
 class CsrRows final : public RowSource<T> {
  public:
-  /// `has_unique_places`: no row holds a column twice; what require_valid_csr() answers will do.
-  CsrRows(const CsrView<T, I>& A, MatrixView<const T> B, bool has_unique_places)
-      : RowSource<T>(A.rows, A.cols, B), matrix_(A), has_unique_places_(has_unique_places) {}
+  CsrRows(const CsrView<T, I>& A, MatrixView<const T> B) : RowSource<T>(A.rows, A.cols, B), matrix_(A) {}
 
   [[nodiscard]] const CsrView<T, I>& matrix() const { return matrix_; }
-  [[nodiscard]] bool has_unique_places() const { return has_unique_places_; }
 
  private:
   void copy_matrix(Index begin, Index end, Index first, Index last, const T* factors, T* tile,
@@ -166,7 +163,6 @@ class CsrRows final : public RowSource<T> {
   }
 
   CsrView<T, I> matrix_;
-  bool has_unique_places_;
 };
 
 }  // namespace nearlinear::sketch

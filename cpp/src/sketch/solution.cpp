@@ -35,7 +35,7 @@ RankedSolution solve_by_rank(const Square& R, MatrixView<const double> C, std::o
                              const RunOptions& run) {
   const Index d = R.size, p = C.cols();
   const Array<double> lengths(d), rhs(d * p);
-  for (Index i = 0; i < d; ++i) std::copy_n(&C(i, 0), p, rhs.data() + i * p);
+  for (Index i = 0; i < d && p > 0; ++i) std::copy_n(&C(i, 0), p, rhs.data() + i * p);
   const Square scaled = scale_columns(R, lengths.span());
   if (rcond) std::fill(lengths.begin(), lengths.end(), 1.0);
   const Decomposition parts = decompose(rcond ? R : scaled, {rhs.data(), d, p}, run);

@@ -45,7 +45,7 @@ void split_triangle(MatrixView<const T> triangle, MatrixView<double> R, MatrixVi
   const Index d = R.rows(), p = C.cols();
   for (Index i = 0; i < d; ++i) {
     std::copy_n(&triangle(i, 0), d, &R(i, 0));
-    std::copy_n(&triangle(i, 0) + d, p, &C(i, 0));
+    if (p > 0) std::copy_n(&triangle(i, 0) + d, p, &C(i, 0));
   }
   for (Index c = 0; c < p; ++c) {
     double square = 0;

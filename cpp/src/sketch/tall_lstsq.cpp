@@ -173,14 +173,9 @@ class Ladder {
 
   void set_scale(const Square& R) {
     double square = 0;
-    scale_.lengths = Array<double>::zeros(d_);
-    for (Index i = 0; i < d_; ++i)
-      for (Index j = i; j < d_; ++j) {
-        square += R(i, j) * R(i, j);
-        scale_.lengths[j] = std::hypot(scale_.lengths[j], R(i, j));
-      }
-    for (double& length : scale_.lengths)
-      if (!(length > 0)) length = 1;
+    for (const double entry : R.entries) square += entry * entry;
+    scale_.lengths = Array<double>(d_);
+    column_lengths(R, scale_.lengths.span());
     scale_.frobenius_norm = std::sqrt(square);
     const RunOptions part = progress_.part(0.3, 0.3);
     result_.condition = estimate_condition(R, part).number();
