@@ -54,7 +54,7 @@ def sketch(
         "dct"               the same with the discrete cosine transform             n d log n
         "block-hadamard"    Hadamard matrices of a block of rows, then              n d (log2 b + 1)
                             a CountSketch of all
-        "pooled"            Hadamard, Gaussian weights, sums of N / m rows [2]_     N d log N, N >= max(n, m d)
+        "pooled"            Hadamard, Gaussian weights, sums of N / m rows          N d log N, N >= max(n, m d)
         "sjlt"              8 entries :math:`\pm 8^{-1/2}` a column                 16 n d; 8 nnz for sparse A
         "countsketch"       one entry :math:`\pm 1` a column                        n d; nnz for sparse A
         ==================  ======================================================  ===========================
@@ -93,7 +93,7 @@ def sketch(
     All are one pass over A without a copy but for "dct" and "pooled", which transform some columns at a time. Singular
     values of :math:`S U`, U orthonormal, are within :math:`1 \pm \sqrt{d / m}` or so; "sjlt" and "block-hadamard" do so
     for every U from m = 4 d on, "srht" and "dct" may need :math:`m \geq d \log d` and "countsketch"
-    :math:`m \sim d^2` where few rows of A hold a direction [1]_.
+    :math:`m \sim d^2` where few rows of A hold a direction [1]_. "pooled" is that of [2]_.
 
     References
     ----------

@@ -207,9 +207,10 @@ def kron_lstsq(
     direction, it needs :math:`m > D \log D` not to lose it, which shows in ``rank``.
 
     "sampling" draws the tuple :math:`(i_1, \dots, i_q)` with probability :math:`\prod_t l_t(i_t) / d_t`, independently
-    m times, where l_t are the leverage scores of A_t; their products are those of A [2]_. |A x - b| is within a factor
-    :math:`1 + \epsilon` of the minimum with :math:`m = O(D \log D + D / \epsilon)`. There is no guarantee for single
-    coefficients of x, as there is for Gaussian sketches: a coefficient may depend on entries of b that are not read.
+    m times, where l_t are the leverage scores of A_t; their products are those of A [2]_. :math:`|A x - b|` is within a
+    factor :math:`1 + \epsilon` of the minimum with :math:`m = O(D \log D + D / \epsilon)`. There is no guarantee for
+    single coefficients of x, as there is for Gaussian sketches: a coefficient may depend on entries of b that are not
+    read.
 
     References
     ----------

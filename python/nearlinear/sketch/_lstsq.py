@@ -183,15 +183,15 @@ def lstsq(
         "cholesky"        Cholesky factor of :math:`A^T A`, refinement; up to           2 to 4, n d^2
                           condition numbers of 1e7, of A with scaled columns
         "gram"            R of a sketch; Cholesky factor of                             3 to 5, 2 n d^2
-                          :math:`R^{-T} A^T A R^{-1}`, refinement [1]_
-        "sketch-cg"       R of a sketch, conjugate gradients, refinement [1]_           25, O(m d^2)
+                          :math:`R^{-T} A^T A R^{-1}`, refinement
+        "sketch-cg"       R of a sketch, conjugate gradients, refinement                25, O(m d^2)
         "tsqr"            QR of A; singular values of R if it is singular               2, 2 n d^2
         "sketch-solve"    :math:`\arg\min |S (A x - b)|`, with error bars               1, O(m d^2)
         ================  ============================================================  ====================
 
-        "auto" takes the one of the first four with the least estimated time; what is too ill-conditioned for it, or
-        does not reach full accuracy, is handed on, in the end to "tsqr". The same happens to methods that are asked
-        for: see ``result.method``.
+        Refinement is that of [1]_. "auto" takes the one of the first four with the least estimated time; what is too
+        ill-conditioned for it, or does not reach full accuracy, is handed on, in the end to "tsqr". The same happens to
+        methods that are asked for: see ``result.method``.
     sketch : {"auto", "block-hadamard", "srht", "sjlt", "gaussian", "dct", "pooled", "countsketch"}, default "auto"
         The kind of sketch, see `sketch`. "auto": "sjlt" for sparse A, "block-hadamard" for others.
     m : int, optional
