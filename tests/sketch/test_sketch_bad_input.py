@@ -35,6 +35,8 @@ def test_entries_that_are_not_finite(method: str, value: float) -> None:
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
+        ({"A": A[:, :0]}, ValueError, "A has shape \\(40, 0\\); it must have rows and columns"),
+        ({"A": A[:0], "b": b[:0]}, ValueError, "A has shape \\(0, 3\\); it must have rows and columns"),
         ({"A": A[:, 0]}, ValueError, "A has shape \\(40,\\)"),
         ({"A": A + 1j}, TypeError, "A has dtype complex128"),
         ({"A": np.ma.masked_array(A)}, TypeError, "A is a masked array"),

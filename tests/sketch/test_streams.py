@@ -12,6 +12,8 @@ import scipy.sparse
 import nearlinear as nl
 from tests.sketch import reference
 
+pytestmark = pytest.mark.filterwarnings("ignore:lstsq. A has shape")
+
 METHODS = ("auto", "cholesky", "gram", "sketch-cg", "tsqr")
 
 

@@ -23,24 +23,24 @@ class CsrPasses final : public Passes<T> {
   void gram(MatrixView<double> G, MatrixView<double> C, std::span<double> squares, const RunOptions& run) override {
     const Index d = this->cols(), p = this->rhs(), size = d * (d + p) + p;
     const Array<double> total(size);
-    double products = static_cast<double>(A_.rows);
-    for (std::size_t i = 0; i < static_cast<std::size_t>(A_.rows); ++i) {
-      const auto entries = static_cast<double>(A_.indptr[i + 1] - A_.indptr[i]);
-      products += entries * (entries + 1) / 2;
-    }
-    sum_rows(products, size, total.data(), run, [&](Index i, double* sum) {
+    const double per_row = work() / static_cast<double>(std::max<Index>(1, A_.rows));
+    sum_rows(work() * per_row, size, total.data(), run, [&](Index from, Index to, double* sum) {
       double* const right = sum + d * d;
-      for (Index c = 0; c < p; ++c) right[d * p + c] += square(B_(i, c));
-      for (I k = begin(i), end = begin(i + 1); k < end; ++k) {
-        const Index j = column(k);
-        const double entry = value(k);
-        double* const row = sum + j * d;
-        for (I other = begin(i); other <= k; ++other) {
-          const Index col = column(other);
-          row[col] += entry * value(other);
-          if (col == j && other < k) row[col] += entry * value(other);  // a place that is stored twice: 2 a b
+      add_squares(from, to, right + d * p);
+      for (Index i = from; i < to; ++i) {
+        const I first = begin(i), end = begin(i + 1);
+        for (I k = first; k < end; ++k) {
+          const Index j = column(k);
+          const double entry = value(k);
+          double* const row = sum + j * d;
+          row[j] += entry * entry;
+          for (I other = first; other < k; ++other) {
+            const Index col = column(other);
+            row[col] +=
+                col == j ? 2 * entry * value(other) : entry * value(other);  // a place that is stored twice: 2 a b
+          }
+          for (Index c = 0; c < p; ++c) right[j * p + c] += entry * static_cast<double>(B_(i, c));
         }
-        for (Index c = 0; c < p; ++c) right[j * p + c] += entry * static_cast<double>(B_(i, c));
       }
     });
     // A pair of entries of a row was added on one side of the diagonal, its square once: rows need not be sorted.
@@ -64,13 +64,22 @@ class CsrPasses final : public Passes<T> {
                 const RunOptions& run) override {
     const Index d = this->cols(), p = this->rhs();
     const Array<double> total(d * p + p);
-    sum_rows(2 * work() * static_cast<double>(p), d * p + p, total.data(), run, [&](Index i, double* sum) {
-      const I first = begin(i), end = begin(i + 1);
+    sum_rows(2 * work() * static_cast<double>(p), d * p + p, total.data(), run, [&](Index from, Index to, double* sum) {
       for (Index c = 0; c < p; ++c) {
-        auto r = static_cast<double>(B_(i, c));
-        for (I k = first; k < end; ++k) r -= value(k) * static_cast<double>(X(column(k), c));
-        sum[d * p + c] += r * r;
-        for (I k = first; k < end; ++k) sum[column(k) * p + c] += value(k) * r;
+        double square_sum = 0;
+        for (Index i = from; i < to; ++i) {
+          const I first = begin(i), end = begin(i + 1);
+          auto r = static_cast<double>(B_(i, c));
+          if (end - first == 1) {  // most rows of many matrices, for which loops cost more than what they do
+            r -= value(first) * static_cast<double>(X(column(first), c));
+            sum[column(first) * p + c] += value(first) * r;
+          } else {
+            for (I k = first; k < end; ++k) r -= value(k) * static_cast<double>(X(column(k), c));
+            for (I k = first; k < end; ++k) sum[column(k) * p + c] += value(k) * r;
+          }
+          square_sum += r * r;
+        }
+        sum[d * p + c] += square_sum;
       }
     });
     std::copy_n(total.data(), d * p, G.data());
@@ -79,12 +88,14 @@ class CsrPasses final : public Passes<T> {
 
   void normal_product(MatrixView<const T> Z, MatrixView<double> Y, const RunOptions& run) override {
     const Index d = this->cols(), p = Z.cols();
-    sum_rows(2 * work() * static_cast<double>(p), d * p, Y.data(), run, [&](Index i, double* sum) {
-      const I first = begin(i), end = begin(i + 1);
-      for (Index c = 0; c < p && first < end; ++c) {
-        double product = 0;
-        for (I k = first; k < end; ++k) product += value(k) * static_cast<double>(Z(column(k), c));
-        for (I k = first; k < end; ++k) sum[column(k) * p + c] += value(k) * product;
+    sum_rows(2 * work() * static_cast<double>(p), d * p, Y.data(), run, [&](Index from, Index to, double* sum) {
+      for (Index i = from; i < to; ++i) {
+        const I first = begin(i), end = begin(i + 1);
+        for (Index c = 0; c < p && first < end; ++c) {
+          double product = 0;
+          for (I k = first; k < end; ++k) product += value(k) * static_cast<double>(Z(column(k), c));
+          for (I k = first; k < end; ++k) sum[column(k) * p + c] += value(k) * product;
+        }
       }
     });
   }
@@ -121,7 +132,16 @@ class CsrPasses final : public Passes<T> {
   [[nodiscard]] Index column(I k) const { return static_cast<Index>(A_.indices[static_cast<std::size_t>(k)]); }
   [[nodiscard]] double value(I k) const { return static_cast<double>(A_.data[static_cast<std::size_t>(k)]); }
 
-  /// total <- the sum of what body(row, sum) adds to `size` numbers.
+  /// sums_c <- sums_c + the squares of B's column c.
+  void add_squares(Index from, Index to, double* sums) const {
+    for (Index c = 0; c < B_.cols(); ++c) {
+      double sum = 0;
+      for (Index i = from; i < to; ++i) sum += square(B_(i, c));
+      sums[c] += sum;
+    }
+  }
+
+  /// total <- the sum of what body(first row, last row, sum) adds to `size` numbers.
   template <class Body>
   void sum_rows(double operations, Index size, double* total, const RunOptions& run, const Body& body) const {
     Monitor monitor(run.keep_going);
@@ -133,9 +153,9 @@ class CsrPasses final : public Passes<T> {
     linalg::sum_over_groups<double>(groups, size, threads, monitor, total,
                                     [&](Index group, double* sum, const linalg::Poll& poll) {
                                       const linalg::RowGroup rows(A_.rows, block_rows, groups, group);
-                                      for (Index i = rows.begin; i < rows.end; ++i) {
-                                        if (i % block_rows == 0) poll(rows.fraction(i));
-                                        body(i, sum);
+                                      for (Index from = rows.begin; from < rows.end; from += block_rows) {
+                                        poll(rows.fraction(from));
+                                        body(from, std::min(rows.end, from + block_rows), sum);
                                       }
                                     });
   }

@@ -11,26 +11,13 @@
 namespace nearlinear {
 namespace {
 
-/// Whether there is nothing to do: X is zero then, and the residual is b.
-template <class T>
-bool is_trivial(Index rows, Index cols, MatrixView<const T> B, MatrixView<T> X, LstsqResult<T>& result) {
-  if (rows > 0 && cols > 0 && B.cols() > 0) return false;
-  for (Index i = 0; i < X.rows(); ++i) std::fill_n(X.data() + i * X.row_stride(), X.cols(), T{0});
-  result.method = LstsqMethod::tsqr;
-  result.condition = 1;
-  result.residual_norm = Array<double>::zeros(B.cols());
-  for (Index i = 0; i < B.rows(); ++i)
-    for (Index c = 0; c < B.cols(); ++c)
-      result.residual_norm[c] = std::hypot(result.residual_norm[c], static_cast<double>(B(i, c)));
-  return true;
-}
-
 template <class T>
 void require_shapes(Index rows, Index cols, MatrixView<const T> B, MatrixView<T> X) {
   require_valid_view(B, "lstsq", "B");
   require_valid_view(X, "lstsq", "X");
   require(B.rows() == rows && X.rows() == cols && X.cols() == B.cols(), "lstsq: A is ", Shape{rows, cols}, ", B is ",
           shape(B), " and X is ", shape(X), "; they must be n x d, n x p and d x p");
+  require(rows > 0 && cols > 0, "lstsq: A is ", Shape{rows, cols}, "; it must have rows and columns");
 }
 
 void require_dense_factor(Index cols) {
@@ -112,8 +99,6 @@ LstsqResult<T> weighted_lstsq(MatrixView<const T> A, Transpose op_A, MatrixView<
   sketch::require_valid(options, n < d ? 0 : d);
   require(root_weights.empty() || std::ssize(root_weights) == n, "lstsq: A has ", n, " rows and there are ",
           std::ssize(root_weights), " weights");
-  LstsqResult<T> result;
-  if (is_trivial(n, d, B, X, result)) return result;
   if (n >= d)
     return solve_at_scale(X, options, [&](sketch::OutOfScale scale, bool is_scaled, const LstsqOptions& now) {
       auto rows = is_transposed ? sketch::DenseRows<T>::transposed(A, B, root_weights)
@@ -151,8 +136,6 @@ LstsqResult<T> lstsq(const CsrView<T, I>& A, MatrixView<const T> B, MatrixView<T
   require_shapes(A.rows, A.cols, B, X);
   require_dense_factor(std::min(A.rows, A.cols));
   sketch::require_valid(options, A.rows < A.cols ? 0 : A.cols);
-  LstsqResult<T> result;
-  if (is_trivial(A.rows, A.cols, B, X, result)) return result;
   const auto multiply = [](const CsrView<T, I>& matrix, MatrixView<const T> from, MatrixView<T> to) {
     for (Index i = 0; i < matrix.rows; ++i)
       for (Index c = 0; c < from.cols(); ++c) {
@@ -190,8 +173,6 @@ LstsqResult<T> lstsq(const LinearOperator<T>& A, MatrixView<const T> B, MatrixVi
   require_shapes(A.rows, A.cols, B, X);
   require_dense_factor(A.cols);
   sketch::require_valid(options, A.cols);
-  LstsqResult<T> result;
-  if (is_trivial(A.rows, A.cols, B, X, result)) return result;
   return solve_at_scale(X, options, [&](sketch::OutOfScale scale, bool is_scaled, const LstsqOptions& now) {
     const Array<T> copy = scaled_copy(B, scale.b);
     const LinearOperator<T> op{A.rows, A.cols, scaled_product<T>(A.apply, scale.a),

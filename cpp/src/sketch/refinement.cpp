@@ -11,7 +11,8 @@
 namespace nearlinear::sketch {
 namespace {
 
-constexpr Index largest_exact = 512;  // columns up to which backward errors are computed and not only bounded
+constexpr Index largest_exact = 512;  // columns up to which backward errors are computed where a bound does not decide
+constexpr Index largest_told = 256;   // columns up to which they are computed to be told
 
 [[nodiscard]] double norm_of_column(MatrixView<const double> X, Index c) {
   double largest = 0, sum = 0;
@@ -288,7 +289,10 @@ class Refinement {
     if (plain_.R.size == 0) {
       plain_ = {Square(d_), Square(d_)};
       std::copy(P_.R().entries.begin(), P_.R().entries.end(), plain_.R.entries.begin());
-      gram<double, double>(plain_.R.view(), plain_.gram.view(), run);
+      if (options_.gram != nullptr)
+        std::copy(options_.gram->entries.begin(), options_.gram->entries.end(), plain_.gram.entries.begin());
+      else
+        gram<double, double>(plain_.R.view(), plain_.gram.view(), run);
     }
     return &plain_;
   }
@@ -331,7 +335,9 @@ class Refinement {
       column.bound = bound;
       column.residual_norm = std::sqrt(squares_[c]);
       const Solution plain{scale_.frobenius_norm, b, norm, residual, whitened, gradient_.span()};
-      column.backward_error = std::isfinite(bound) ? backward_error(plain, plain_factor(run), run) : bound;
+      column.backward_error = std::isfinite(bound) ? backward_error(plain, nullptr, run) : bound;
+      if (d_ <= largest_told || !(column.backward_error <= options_.tol))
+        column.backward_error = std::isfinite(bound) ? backward_error(plain, plain_factor(run), run) : bound;
       for (Index i = 0; i < d_; ++i) before_[i * p_ + c] = static_cast<double>(X_(i, c));
     } else {
       for (Index i = 0; i < d_; ++i) X_(i, c) = static_cast<T>(before_[i * p_ + c]);

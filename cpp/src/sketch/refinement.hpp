@@ -63,6 +63,7 @@ template <class T>
                                                     Index& iterations_left);
 
 struct RefinementOptions {
+  const Square* gram = nullptr;  ///< R^T R, where it is known
   double ridge = 0;
   double tol = 0;
   Index most_corrections = 10;

@@ -8,33 +8,11 @@
 #include "nearlinear/linalg/cholesky.hpp"
 #include "nearlinear/linalg/products.hpp"
 #include "nearlinear/linalg/qr.hpp"
-#include "sketch/method_costs.hpp"
+#include "sketch/method_choice.hpp"
 #include "sketch/refinement.hpp"
 #include "sketch/solution.hpp"
 
 namespace nearlinear::sketch {
-
-void require_valid(const LstsqOptions& options, Index cols) {
-  require(options.ridge >= 0 && std::isfinite(options.ridge), "lstsq: ridge is ", options.ridge,
-          "; it must be finite and not negative");
-  require(options.delta > 0 && options.delta < 1, "lstsq: delta is ", options.delta, "; it must be between 0 and 1");
-  require(!options.rcond || (*options.rcond >= 0 && *options.rcond < 1), "lstsq: rcond is ", options.rcond.value_or(0),
-          "; it must be in [0, 1)");
-  require(!options.tol || *options.tol > 0, "lstsq: tol is ", options.tol.value_or(0), "; it must be positive");
-  require(options.maxiter >= 0, "lstsq: maxiter is ", options.maxiter, "; it must not be negative");
-  require(options.sketch_rows == 0 || options.sketch_rows >= cols, "lstsq: sketch_rows is ", options.sketch_rows,
-          " but A has ", cols, " columns; it must not be less");
-}
-
-template <class T>
-void require_scale(Passes<T>& passes, double square_of_A, std::span<const double> squares_of_b, const RunOptions& run) {
-  constexpr double least = std::is_same_v<T, float> ? 1e-24 : 1e-240, most = std::is_same_v<T, float> ? 1e30 : 1e240;
-  const auto is_in_range = [](double square) { return square >= least && square <= most; };
-  if (is_in_range(square_of_A) && std::all_of(squares_of_b.begin(), squares_of_b.end(), is_in_range)) return;
-  const Magnitude largest = passes.magnitude(run);
-  const OutOfScale scale{largest.a > 0 ? -std::ilogb(largest.a) : 0, largest.b > 0 ? -std::ilogb(largest.b) : 0};
-  if (scale.a != 0 || scale.b != 0) throw scale;
-}
 
 namespace {
 
@@ -54,6 +32,7 @@ class Ladder {
         p_(passes.rhs()),
         X_(X),
         options_(options),
+        choice_(passes, options),
         tol_(options.tol.value_or(unit_roundoff<T>)),
         progress_(run) {
     scale_.rhs_norms = Array<double>::zeros(p_);
@@ -69,14 +48,15 @@ class Ladder {
       solve_by_qr();
       return std::move(result_);
     }
-    const LstsqMethod first = options_.method == LstsqMethod::automatic ? best_method() : options_.method;
+    const LstsqMethod first =
+        options_.method == LstsqMethod::automatic ? choice_.best(progress_.part(0, 0.01)) : options_.method;
     switch (first) {
       case LstsqMethod::sketch_solve:
         estimate();
         return std::move(result_);
       case LstsqMethod::cholesky:
         if (solve_by_cholesky()) return std::move(result_);
-        if (options_.method == LstsqMethod::automatic && solve_by_sketch(best_ill_conditioned_method()))
+        if (options_.method == LstsqMethod::automatic && solve_by_sketch(choice_.best_but_cholesky()))
           return std::move(result_);
         break;
       case LstsqMethod::gram:
@@ -101,71 +81,6 @@ class Ladder {
     for (Index i = 0; i < d_; ++i) std::copy_n(guess_.data() + i * p_, p_, &X_(i, 0));
   }
 
-  [[nodiscard]] MethodCosts costs() const {
-    constexpr double memory_rate = 10, stream_rate = 1;  // bytes per nanosecond
-    constexpr double sketching = 3;                      // nanoseconds per entry
-    const auto d = static_cast<double>(d_);
-    const bool is_stream = passes_.rows() == 0;  // whose rows are unknown
-    const double n = is_stream ? 1e3 * d : static_cast<double>(passes_.rows());
-    const double entries = is_stream ? n * d : passes_.entries();
-    const double pass = entries * static_cast<double>(sizeof(T)) / (is_stream ? stream_rate : memory_rate);
-    return {n, d, static_cast<double>(p_), pass, std::max(pass, sketching * entries)};
-  }
-
-  [[nodiscard]] LstsqMethod best_method() {
-    if (options_.rcond) return passes_.has_rows() ? LstsqMethod::tsqr : LstsqMethod::sketch_cg;
-    if (!passes_.has_rows()) return LstsqMethod::sketch_cg;
-    if (passes_.is_sparse()) return LstsqMethod::cholesky;
-    const MethodCosts now = costs();
-    constexpr double small = 2e6;  // operations of a QR factorisation that are not worth a thought
-    if (now.n < 4 * now.d || 2 * now.n * now.d * now.d < small) return LstsqMethod::tsqr;
-    const LstsqMethod other = best_ill_conditioned_method();
-    const double by_cholesky = now.cholesky(), by_other = cost_of(other);
-    if (by_other <= by_cholesky) return other;
-    // What fails costs time: a look at some rows tells how they are conditioned, unless that takes long itself.
-    const Index rows = std::min(passes_.rows(), d_ <= 256 ? 4 * d_ : d_ + d_ / 2);
-    const double looking = static_cast<double>(rows) * now.d * now.d / now.product_rate();
-    if (rows > 0 && looking <= 0.05 * by_cholesky) return seems_well_conditioned(rows) ? LstsqMethod::cholesky : other;
-    constexpr double chance = 0.6;
-    return by_cholesky <= chance * by_other ? LstsqMethod::cholesky : other;
-  }
-
-  /// Whether some rows, spread over A, have a Gram matrix with a Cholesky factor that is good enough for refinement.
-  [[nodiscard]] bool seems_well_conditioned(Index rows) {
-    const Square G(d_);
-    const RunOptions part = progress_.part(0, 0.01);
-    if (!passes_.sample_gram(rows, G.view(), part) || !is_finite(G.entries.span())) return true;
-    for (Index j = 0; j < d_; ++j) {
-      G(j, j) += options_.ridge;
-      if (G(j, j) == 0) G(j, j) = 1;  // a column of zeros, in these rows
-    }
-    const std::optional<Square> R = cholesky_factor(G, unit_roundoff<T>, part);
-    return R && is_good_for_refinement(*R, part);
-  }
-
-  /// What a correction by R from A^T A leaves of an error is some multiple of u cond(R)^2, columns being scaled.
-  [[nodiscard]] bool is_good_for_refinement(const Square& R, const RunOptions& run) const {
-    const Array<double> lengths(d_);
-    const double condition = estimate_condition(scale_columns(R, lengths.span()), run).number();
-    return 10 * unit_roundoff<T> * condition * condition < 0.1;
-  }
-
-  [[nodiscard]] double cost_of(LstsqMethod method) const {
-    const MethodCosts now = costs();
-    if (method == LstsqMethod::tsqr) return now.tsqr();
-    const auto m = static_cast<double>(sketch_rows(method));
-    return method == LstsqMethod::gram ? now.gram(m) : now.sketch_cg(m);
-  }
-
-  /// The same without cholesky.
-  [[nodiscard]] LstsqMethod best_ill_conditioned_method() const {
-    if (passes_.is_sparse()) return LstsqMethod::sketch_cg;
-    LstsqMethod best = LstsqMethod::tsqr;
-    for (const LstsqMethod method : {LstsqMethod::gram, LstsqMethod::sketch_cg})
-      if (cost_of(method) < cost_of(best)) best = method;
-    return best;
-  }
-
   /// The first pass shows whether there is anything that is not finite, or squares that are not.
   void check_scale(double square_of_A, std::span<const double> squares_of_b) {
     if (!is_scaled_) require_scale(passes_, square_of_A, squares_of_b, progress_.part(0.3, 0.3));
@@ -184,8 +99,10 @@ class Ladder {
   }
 
   /// Whether the solution is as accurate as it can be.
-  bool refine_with(const Preconditioner& P, const InnerSolver& solver, LstsqMethod method, Index most_corrections) {
-    const RefinementOptions refinement{.ridge = options_.ridge, .tol = tol_, .most_corrections = most_corrections};
+  bool refine_with(const Preconditioner& P, const InnerSolver& solver, LstsqMethod method, Index most_corrections,
+                   const Square* gram = nullptr) {
+    const RefinementOptions refinement{
+        .gram = gram, .ridge = options_.ridge, .tol = tol_, .most_corrections = most_corrections};
     RefinementResult refined = refine(passes_, P, solver, scale_, refinement, X_, progress_.part(0.4, 1));
     result_.method = method;
     result_.status = refined.status;
@@ -226,14 +143,15 @@ class Ladder {
     for (Index j = 0; j < d_; ++j) G(j, j) += options_.ridge;
     std::optional<Square> R = cholesky_factor(G, unit_roundoff<T>, progress_.part(0.3, 0.32));
     if (!R) return false;
-    if (!is_good_for_refinement(*R, progress_.part(0.32, 0.34))) return false;
+    if (!is_good_for_refinement<T>(*R, progress_.part(0.32, 0.34))) return false;
     set_scale(*R);
     result_.factor = Array<double>(d_ * d_);
     std::copy(R->entries.begin(), R->entries.end(), result_.factor.begin());
     const Preconditioner P(std::move(*R));
     start(P, identity_solver(), c, false);
     constexpr Index most = 12;
-    if (refine_with(P, identity_solver(), LstsqMethod::cholesky, most)) return true;
+    if (refine_with(P, identity_solver(), LstsqMethod::cholesky, most, &G)) return true;
+    result_.factor = {};
     restore_guess();
     return false;
   }
@@ -241,7 +159,7 @@ class Ladder {
   /// R from a sketch, then gram or sketch_cg. False if it did not converge; of deficient rank is what QR does better.
   bool solve_by_sketch(LstsqMethod method) {
     if (method == LstsqMethod::tsqr) return false;
-    const Index m = sketch_rows(method);
+    const Index m = choice_.sketch_rows(method);
     const Array<T> SAB(checked_product(m, d_ + p_));
     passes_.sketch(spec(m), {SAB.data(), m, d_ + p_}, progress_.part(0, 0.15));
     ++result_.passes;
@@ -288,9 +206,7 @@ class Ladder {
     for (Index j = 0; j < d_; ++j) G(j, j) += options_.ridge;
     std::optional<Square> R = cholesky_factor(G, unit_roundoff<T>, part);
     if (!R) return std::nullopt;
-    const Array<double> lengths(d_);
-    const double condition = estimate_condition(scale_columns(*R, lengths.span()), part).number();
-    if (!(100 * unit_roundoff<T> * condition * condition < 0.1)) return std::nullopt;
+    if (!is_good_for_refinement<T>(*R, part)) return std::nullopt;
     const Array<T> product(d_ * p_);
     gemm<T>(1, SA, Transpose::yes, SB, Transpose::no, 0, {product.data(), d_, p_}, part);
     std::copy(product.begin(), product.end(), c.begin());
@@ -457,18 +373,12 @@ class Ladder {
     return sketch_for(passes_.rows(), d_, kind, m, options_.seed);
   }
 
-  [[nodiscard]] Index sketch_rows(LstsqMethod method) const {
-    if (options_.sketch_rows > 0) return options_.sketch_rows;
-    const MethodCosts now = costs();
-    if (method == LstsqMethod::gram) return now.best_rows([&](double m) { return now.gram(m); });
-    return now.best_rows([&](double m) { return now.sketch_cg(m); });
-  }
-
   Passes<T>& passes_;
   bool is_scaled_;
   Index d_, p_;
   MatrixView<T> X_;
   const LstsqOptions& options_;
+  MethodChoice<T> choice_;
   double tol_;
   linalg::Progress progress_;
   ProblemScale scale_;
@@ -484,8 +394,7 @@ LstsqResult<T> tall_lstsq(Passes<T>& passes, bool is_scaled, MatrixView<T> X, co
   return Ladder<T>(passes, is_scaled, X, options, run).solve();
 }
 
-#define NEARLINEAR_INSTANTIATE(T)                                                              \
-  template void require_scale(Passes<T>&, double, std::span<const double>, const RunOptions&); \
+#define NEARLINEAR_INSTANTIATE(T) \
   template LstsqResult<T> tall_lstsq(Passes<T>&, bool, MatrixView<T>, const LstsqOptions&, const RunOptions&);
 NEARLINEAR_INSTANTIATE(float)
 NEARLINEAR_INSTANTIATE(double)

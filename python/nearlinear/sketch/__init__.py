@@ -4,7 +4,8 @@ from nearlinear.sketch._families import SketchKind, SketchOperator, sketch
 from nearlinear.sketch._kron import KronLstsqResult, kron_lstsq, tensor_srht
 from nearlinear.sketch._lstsq import LstsqResult, lstsq
 from nearlinear.sketch._ridge import RidgePath, leave_one_out, ridge_path
-from nearlinear.sketch._row_sketch import RowSketch, SketchSolution, sketch_rows
+from nearlinear.sketch._row_sketch import RowSketch
+from nearlinear.sketch._solution import SketchSolution, sketch_rows
 from nearlinear.sketch._stream import LstsqStream
 
 __all__ = [

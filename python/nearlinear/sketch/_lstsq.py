@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from nearlinear import _core, _inputs, _progress
 from nearlinear._results import Result
 from nearlinear.sketch._families import KINDS, SPARSE_KINDS, SketchKind, core_kind
-from nearlinear.sketch._row_sketch import as_solution, check_positive, check_probability, intervals, sketch_rows
+from nearlinear.sketch._solution import as_solution, check_positive, check_probability, intervals, sketch_rows
 from nearlinear.sketch._sources import Source, source_of
 
 __all__ = ["LstsqResult", "lstsq"]
@@ -52,7 +52,7 @@ class LstsqResult(Result):
         Condition number of A in the 2-norm, estimated; infinite when the rank is deficient.
     backward_error : float
         x solves a problem whose matrix differs from A by this much, relative to :math:`\|A\|_F` (Karlson and Walden);
-        the largest of all right-hand sides. An upper bound for d > 512, NaN where A was read only once.
+        the largest of all right-hand sides. An upper bound for d > 256, NaN where A was read only once.
     passes : int
         How often A was read.
     method : str
@@ -231,7 +231,7 @@ def lstsq(
     Raises
     ------
     ValueError
-        If shapes do not match, an entry is NaN or Inf, or an option is out of range.
+        If shapes do not match, A has no rows or no columns, an entry is NaN or Inf, or an option is out of range.
     TypeError
         If an input is complex, masked or not numeric.
     Interrupted
@@ -241,7 +241,7 @@ def lstsq(
     -----
     UserWarning
         If "sketch-solve" with a sparse sketch is asked for with `eps`; if "srht" or "dct" have so few rows
-        (m < d log(d / delta)) that they can lose directions; if x did not reach `tol`.
+        (m < d log(d / delta)) that they can lose directions; if x did not reach `tol`; if A has no full rank.
 
     See Also
     --------
@@ -323,6 +323,8 @@ def lstsq(
     code, status, rank, cond, backward_error, passes, nit, residual_norm, factor, estimate = found
     if status in (1, 2):
         warnings.warn(f"lstsq: {MESSAGES[status]}; the backward error is {backward_error:.1e}", stacklevel=2)
+    if rank < min(source.rows, d):
+        warnings.warn(f"lstsq: A has shape {(source.rows, d)} and rank {rank}; x is that of least norm", stacklevel=2)
 
     def make_factor() -> NDArray[np.float64]:
         again = _core.LstsqOptions()

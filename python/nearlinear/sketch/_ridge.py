@@ -118,7 +118,7 @@ def ridge_path(
     """
     values = _check_ridges(ridges)
     source = source_of(A, b, sample_weight)
-    _check_shape(source.rows, source.cols, source.rhs)
+    _check_shape(source.rhs)
     with _progress.watch("ridge_path", callback, verbose) as keep_going:
         x, norms, errors, freedom = source.ridge_path(values, _inputs.check_n_threads(n_threads), keep_going)
     tail = () if source.rhs_ndim == 1 else (source.rhs,)
@@ -168,7 +168,7 @@ def leave_one_out(
     """
     ridge = _inputs.check_real("ridge", ridge)
     source = source_of(A, b, sample_weight)
-    _check_shape(source.rows, source.cols, source.rhs)
+    _check_shape(source.rhs)
     residuals = np.zeros((source.rows, source.rhs))
     with _progress.watch("leave_one_out", callback, verbose) as keep_going:
         source.leave_one_out(ridge, residuals, _inputs.check_n_threads(n_threads), keep_going)
@@ -183,6 +183,6 @@ def _check_ridges(ridges: ArrayLike) -> NDArray[np.float64]:
     return values
 
 
-def _check_shape(rows: int, cols: int, rhs: int) -> None:
-    if rows == 0 or cols == 0 or rhs == 0:
-        raise ValueError(f"A has shape {(rows, cols)} and b has {rhs} columns; none of them may be 0")
+def _check_shape(rhs: int) -> None:
+    if rhs == 0:
+        raise ValueError("b has no columns")

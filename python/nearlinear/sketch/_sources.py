@@ -166,9 +166,11 @@ def source_of(A: Any, b: ArrayLike | None, sample_weight: ArrayLike | None) -> S
 
 
 def check_rows(shape: tuple[int, ...], rhs: Array) -> None:
-    """Raise ValueError unless b has a row for every row of A."""
+    """Raise ValueError unless A has rows and columns, and b as many rows."""
     if rhs.shape[0] != shape[0]:
         raise ValueError(f"A has shape {tuple(shape)} and b has shape {rhs.shape}; they must have as many rows")
+    if 0 in shape:
+        raise ValueError(f"A has shape {tuple(shape)}; it must have rows and columns")
 
 
 def _check_weights(value: ArrayLike | None, rows: int) -> Array | None:

@@ -86,7 +86,7 @@ struct RowBlocks {
 ///
 ///       |(A^T A + omega I)^{-1/2} A^T r| theta / sqrt(1 + theta^2 |x|^2), omega = theta^2 |r|^2 / (1 + theta^2 |x|^2),
 ///
-///   theta = |A|_F / |b|, where R^T R takes the place of A^T A; for d > 512 an upper bound of it. It is NaN where A can
+///   theta = |A|_F / |b|, where R^T R takes the place of A^T A; for d > 256 an upper bound of it. It is NaN where A can
 ///   be read only once.
 /// - Cost: `cholesky` n d^2 operations and 3 or 4 passes, `gram` 2 n d^2 and 5, `sketch_cg` some 25 passes and
 ///   O(m d^2), `tsqr` 2 n d^2. Memory: O(d^2), for `tsqr` of n < 16 d a copy of A.
