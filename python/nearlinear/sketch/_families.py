@@ -151,7 +151,7 @@ class SketchOperator(LinearOperator):  # type: ignore[misc]
     `RowSketch.as_operator` makes them.
     """
 
-    def __init__(self, spec: _core.SketchSpec, n: int, dtype: np.dtype[np.floating], n_threads: int) -> None:
+    def __init__(self, spec: _core.SketchSpec, n: int, dtype: np.dtype[Any], n_threads: int) -> None:
         super().__init__(dtype, (spec.rows, n))
         self._spec = spec
         self._threads = n_threads

@@ -139,7 +139,8 @@ class _Problem(NamedTuple):
         if self.ridge > 0:
             scaled = scaled - self.ridge * (scaled @ scaled)
         squares = np.square(result.residual_norm) / self.freedom
-        return np.multiply.outer(squares, scaled)
+        covariance: NDArray[np.float64] = np.multiply.outer(squares, scaled)
+        return covariance
 
 
 def lstsq(

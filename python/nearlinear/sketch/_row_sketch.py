@@ -256,7 +256,7 @@ class RowSketch:
         if state is None:  # an empty one says as much
             of_dtype = _core.RowSketch32 if self._dtype == np.float32 else _core.RowSketch64
             state = of_dtype(self._n_cols, 0, self._spec)
-        return header.tobytes() + state.to_bytes()
+        return bytes(header.tobytes() + state.to_bytes())
 
     @classmethod
     def from_bytes(cls, data: bytes, *, n_threads: int | None = None) -> "RowSketch":

@@ -54,9 +54,11 @@ class DenseSource(Source):
             if array.shape[0] < array.shape[1]:  # whose transpose is what is solved with
                 array, columns, roots = array * roots[:, np.newaxis], columns * roots[:, np.newaxis], None
         self._is_transposed = not array.flags.c_contiguous
-        self._stored = array.T if self._is_transposed else array
-        self._columns, self._roots = columns, roots
-        self._rows, self.cols = array.shape
+        self._stored: Any = array.T if self._is_transposed else array
+        self._columns: Any = columns
+        self._roots: Any = roots
+        self._rows: int = array.shape[0]
+        self.cols = array.shape[1]
         self.rhs, self.rhs_ndim = columns.shape[1], rhs.ndim
 
     @property
@@ -64,16 +66,39 @@ class DenseSource(Source):
         return self._rows
 
     def solve(self, x: Array, options: _core.LstsqOptions, n_threads: int, keep_going: Any) -> Any:
-        parts = (self._stored, self._is_transposed, self._columns, x, self._roots, options)
-        return _core.lstsq_dense(*parts, n_threads=n_threads, callback=keep_going)
+        return _core.lstsq_dense(
+            self._stored,
+            self._is_transposed,
+            self._columns,
+            x,
+            self._roots,
+            options,
+            n_threads=n_threads,
+            callback=keep_going,
+        )
 
     def ridge_path(self, ridges: NDArray[np.float64], n_threads: int, keep_going: Any) -> Any:
-        parts = (self._stored, self._is_transposed, self._columns, self._roots, ridges)
-        return _core.ridge_path_dense(*parts, n_threads=n_threads, callback=keep_going)
+        return _core.ridge_path_dense(
+            self._stored,
+            self._is_transposed,
+            self._columns,
+            self._roots,
+            ridges,
+            n_threads=n_threads,
+            callback=keep_going,
+        )
 
     def leave_one_out(self, ridge: float, residuals: NDArray[np.float64], n_threads: int, keep_going: Any) -> None:
-        parts = (self._stored, self._is_transposed, self._columns, self._roots, ridge, residuals)
-        _core.leave_one_out_dense(*parts, n_threads=n_threads, callback=keep_going)
+        _core.leave_one_out_dense(
+            self._stored,
+            self._is_transposed,
+            self._columns,
+            self._roots,
+            ridge,
+            residuals,
+            n_threads=n_threads,
+            callback=keep_going,
+        )
 
 
 class SparseSource(Source):
@@ -106,8 +131,7 @@ class SparseSource(Source):
         return _core.ridge_path_sparse(self._csr, self._columns, ridges, n_threads=n_threads, callback=keep_going)
 
     def leave_one_out(self, ridge: float, residuals: NDArray[np.float64], n_threads: int, keep_going: Any) -> None:
-        parts = (self._csr, self._columns, ridge, residuals)
-        _core.leave_one_out_sparse(*parts, n_threads=n_threads, callback=keep_going)
+        _core.leave_one_out_sparse(self._csr, self._columns, ridge, residuals, n_threads=n_threads, callback=keep_going)
 
 
 class OperatorSource(Source):
@@ -182,4 +206,5 @@ def _check_weights(value: ArrayLike | None, rows: int) -> Array | None:
     bad = np.flatnonzero(weights < 0)
     if bad.size > 0:
         raise ValueError(f"sample_weight has the entry {weights[bad[0]]} at index {bad[0]}; it must not be negative")
-    return np.sqrt(weights)
+    roots: Array = np.sqrt(weights)
+    return roots

@@ -124,7 +124,7 @@ class LstsqStream:
         return cls(windows, b)
 
     @classmethod
-    def from_memmap(cls, A: np.memmap, b: ArrayLike, *, block_rows: int | None = None) -> "LstsqStream":  # type: ignore[type-arg]
+    def from_memmap(cls, A: np.memmap, b: ArrayLike, *, block_rows: int | None = None) -> "LstsqStream":
         """Rows of a matrix that numpy.memmap has opened, stored by rows; read by windows, which are not kept mapped."""
         if not isinstance(A, np.memmap) or A.filename is None:
             raise TypeError(f"A is a {type(A).__name__}; it must be a numpy.memmap of a file")
