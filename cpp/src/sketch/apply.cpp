@@ -18,6 +18,8 @@ namespace {
 
 constexpr Index cache_bytes = Index{2} << 20;  // for a tile and the sums that its rows are added to
 constexpr Index narrowest_bytes = 256;         // of a row of a tile: what memory delivers well
+constexpr Index widest_bytes = 1024;           // of 64 rows that are transformed in the nearest cache
+constexpr Index transformed_rows = 64;         // by one kernel with their copy, in the nearest cache
 constexpr Index srht_block = 1024;             // changes roundings alone
 constexpr Index gaussian_block = 256;
 
@@ -51,12 +53,13 @@ constexpr Index whole_lines(Index count) {
   return ceil_divide(count, line) * line;
 }
 
-/// Equal stripes of columns, of whole registers, as wide as the cache allows for so many rows of the tile and the
-/// sketch.
+/// Equal stripes of columns, of whole registers, as wide as the cache allows for the rows of a tile and of the sketch,
+/// and for what is transformed in the nearest cache.
 template <class T>
-Index stripe_width(Index rows, Index width) {
+Index stripe_width(const SketchSpec& spec, Index width) {
   constexpr Index line = 64 / Index{sizeof(T)};
-  const Index most = std::max(narrowest_bytes, cache_bytes / rows) / Index{sizeof(T)};
+  const Index affordable = std::max(narrowest_bytes, cache_bytes / (tile_rows(spec) + spec.rows));
+  const Index most = (is_hadamard(spec.kind) ? std::min(widest_bytes, affordable) : affordable) / Index{sizeof(T)};
   const Index stripes = ceil_divide(width, std::max(line, most));
   return whole_lines<T>(ceil_divide(width, stripes));
 }
@@ -72,7 +75,7 @@ class TileSketch {
         offset_(offset),
         hadamard_rows_(hadamard_rows),
         size_(tile_rows(spec)),
-        stripe_(stripe_width<T>(size_ + spec.rows, rows.width())),
+        stripe_(stripe_width<T>(spec, rows.width())),
         factors_(size_),
         tile_(checked_product(size_, stripe_)),
         normals_(spec.kind == SketchKind::gaussian ? size_ * normals_stride() : 0) {
@@ -106,10 +109,14 @@ class TileSketch {
         continue;
       }
       const Index head = begin - top, tail = end - top;
-      if (is_hadamard(spec_.kind) && end - begin == size_ && size_ >= 16 &&
-          rows_.copy_transformed(begin, end, col, col + width, factors_.data(), tile, stride)) {
-        clear_gap(0, size_, width, stride);
-        transform_tile<T>()(tile, size_ / 8, 8 * stride, 8 * stride);  // H_b = H_(b / 8) (x) H_8
+      const bool is_whole = is_hadamard(spec_.kind) && end - begin == size_ && size_ > transformed_rows;
+      if (is_whole) clear_gap(0, size_, width, stride);
+      if (is_whole && rows_.copy_transformed(begin, end, col, col + width, factors_.data(), tile, stride)) {
+        const Index left = size_ / transformed_rows, run = transformed_rows * stride;  // H_b = H_left (x) H_64
+        if (left == 16)
+          kernels_for<T>().transform_16(tile, run);
+        else
+          transform_tile<T>()(tile, left, run, run);
         kernels_for<T>().add_rows(spec_.rows, schedule, tile, stride, width, sum, sums.row_stride());
         continue;
       }
@@ -123,7 +130,7 @@ class TileSketch {
   }
 
   [[nodiscard]] static Index stripes(const SketchSpec& spec, Index width) {
-    return ceil_divide(width, stripe_width<T>(tile_rows(spec) + spec.rows, width));
+    return ceil_divide(width, stripe_width<T>(spec, width));
   }
 
  private:
@@ -323,7 +330,7 @@ void apply_sketch_transposed(const SketchSpec& spec, MatrixView<const T> Y, Matr
           shape(Y), " and X is ", shape(X), "; Y must have as many rows as S, and X as many columns as Y");
   if (X.rows() == 0 || X.cols() == 0) return;
   if (!is_streamed(spec.kind)) return sketch_whole_transposed(spec, Y, X, run);
-  const Index size = tile_rows(spec), p = Y.cols(), width = stripe_width<T>(size + spec.rows, p),
+  const Index size = tile_rows(spec), p = Y.cols(), width = stripe_width<T>(spec, p),
               tiles = ceil_divide(X.rows(), size);
   const std::vector<std::uint64_t> hadamard_rows =
       spec.kind == SketchKind::srht ? draw_hadamard_rows(spec) : std::vector<std::uint64_t>();

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <utility>
 
 #include "linalg/packets.hpp"
 
@@ -12,6 +13,7 @@ namespace ei = Eigen::internal;
 using nearlinear::Index;
 using nearlinear::linalg::Packet;
 using nearlinear::linalg::width;
+using nearlinear::sketch::RowMajor;
 using nearlinear::sketch::Schedule;
 
 template <class T>
@@ -33,35 +35,72 @@ void butterfly(Number& a, Number& b) {
   b = difference;
 }
 
+template <class Number, std::size_t... k>
+[[gnu::always_inline]] inline void butterflies(Number* a, Number* b, std::index_sequence<k...> /*numbers*/) {
+  (butterfly(a[k], b[k]), ...);
+}
+
+/// x <- H_radix x, lower stages first; without loops and calls, so that x stays in registers.
+template <int radix, class Number>
+[[gnu::always_inline]] inline void transform_registers(Number* x) {
+  if constexpr (radix > 1) {
+    transform_registers<radix / 2>(x);
+    transform_registers<radix / 2>(x + radix / 2);
+    butterflies(x, x + radix / 2, std::make_index_sequence<radix / 2>{});
+  }
+}
+
 template <class Number, class T>
-void copy_transformed_at(const T* a, Index row_stride, const T* factors, T* tile, Index tile_stride) {
+[[gnu::always_inline]] inline void copy_transformed_at(const T* a, Index row_stride, const T* factors, T* tile,
+                                                       Index tile_stride) {
   Number x[8];
   // The next eight rows: processors foresee one stream of reads, but not eight.
 #pragma GCC unroll 8
   for (int r = 8; r < 16; ++r) ei::prefetch(a + r * row_stride);
 #pragma GCC unroll 8
   for (int r = 0; r < 8; ++r) x[r] = ei::pmul(ei::pset1<Number>(factors[r]), ei::ploadu<Number>(a + r * row_stride));
-#pragma GCC unroll 4
-  for (int r = 0; r < 8; r += 2) butterfly(x[r], x[r + 1]);
-#pragma GCC unroll 4
-  for (const int r : {0, 1, 4, 5}) butterfly(x[r], x[r + 2]);
-#pragma GCC unroll 4
-  for (int r = 0; r < 4; ++r) butterfly(x[r], x[r + 4]);
+  transform_registers<8>(x);
 #pragma GCC unroll 8
   for (int r = 0; r < 8; ++r) ei::pstoreu(tile + r * tile_stride, x[r]);
 }
 
-template <class T>
-void copy_transformed(Index rows, Index cols, const T* a, Index row_stride, const T* factors, T* tile,
-                      Index tile_stride) noexcept {
-  for (Index i = 0; i < rows; i += 8) {
-    const T* const from = a + i * row_stride;
-    T* const to = tile + i * tile_stride;
-    Index j = 0;
-    for (; j + width<T> <= cols; j += width<T>)
-      copy_transformed_at<Packet<T>>(from + j, row_stride, factors + i, to + j, tile_stride);
-    for (; j < cols; ++j) copy_transformed_at<T>(from + j, row_stride, factors + i, to + j, tile_stride);
+/// x <- (H_radix (x) I_run) x.
+template <int radix, class T>
+void transform_runs(T* x, Index run) {
+  for (Index j = 0; j < run; j += width<T>) {
+    Packet<T> registers[radix];
+#pragma GCC unroll 16
+    for (int r = 0; r < radix; ++r) registers[r] = ei::ploadu<Packet<T>>(x + r * run + j);
+    transform_registers<radix>(registers);
+#pragma GCC unroll 16
+    for (int r = 0; r < radix; ++r) ei::pstoreu(x + r * run + j, registers[r]);
   }
+}
+
+/// Eight rows of a matrix.
+template <class T>
+void copy_transformed_rows(const RowMajor<T>& a, Index row, const T* factors, T* tile, Index tile_stride) {
+  const T* const from = a.data + row * a.stride;
+  Index j = 0;
+  for (; j + width<T> <= a.cols; j += width<T>)
+    copy_transformed_at<Packet<T>>(from + j, a.stride, factors, tile + j, tile_stride);
+  for (; j < a.cols; ++j) copy_transformed_at<T>(from + j, a.stride, factors, tile + j, tile_stride);
+}
+
+template <class T>
+void copy_transformed(Index rows, RowMajor<T> a, RowMajor<T> b, const T* factors, T* tile, Index tile_stride) noexcept {
+  for (Index set = 0; set < rows; set += 64) {
+    for (Index i = set; i < set + 64; i += 8) {
+      copy_transformed_rows(a, i, factors + i, tile + i * tile_stride, tile_stride);
+      copy_transformed_rows(b, i, factors + i, tile + i * tile_stride + a.cols, tile_stride);
+    }
+    transform_runs<8>(tile + set * tile_stride, 8 * tile_stride);
+  }
+}
+
+template <class T>
+void transform_16(T* x, Index run) noexcept {
+  transform_runs<16>(x, run);
 }
 
 /// Eight columns at a time, so that a line of the tile is written as a whole.
@@ -213,6 +252,7 @@ template <class T>
 constexpr nearlinear::sketch::KernelsFor<T> loops_for = {
     .copy_rows = copy_rows<T>,
     .copy_transformed = copy_transformed<T>,
+    .transform_16 = transform_16<T>,
     .copy_columns = copy_columns<T>,
     .add_rows = add_rows<T>,
     .spread_rows = spread_rows<T>,

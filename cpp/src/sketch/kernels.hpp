@@ -15,16 +15,28 @@ struct Schedule {
   const std::uint32_t* entries;
 };
 
+/// `cols` columns of a matrix that is stored by rows.
+template <class T>
+struct RowMajor {
+  const T* data;
+  Index cols;
+  Index stride;
+};
+
 template <class T>
 struct KernelsFor {
   /// tile_i <- factors_i a_i for the rows of a matrix that is stored by rows.
   void (*copy_rows)(Index rows, Index cols, const T* a, Index row_stride, const T* factors, T* tile,
                     Index tile_stride) noexcept;
 
-  /// The same followed by H_8 of every eight rows, of which there are whole sets: the first three stages of a Hadamard
-  /// transform, for no more than one load and one store.
-  void (*copy_transformed)(Index rows, Index cols, const T* a, Index row_stride, const T* factors, T* tile,
+  /// The same for two matrices side by side, followed by H_64 of every 64 rows, of which there are whole sets: the
+  /// first six stages of a Hadamard transform, while the rows are in the nearest cache. What lies between the rows of
+  /// the tile is transformed along; tile_stride is a multiple of a line of the cache.
+  void (*copy_transformed)(Index rows, RowMajor<T> a, RowMajor<T> b, const T* factors, T* tile,
                            Index tile_stride) noexcept;
+
+  /// x <- (H_16 (x) I_run) x: four stages in one pass. `run` is a multiple of a line of the cache.
+  void (*transform_16)(T* x, Index run) noexcept;
 
   /// The same as copy_rows of a matrix that is stored by columns, col_stride elements apart.
   void (*copy_columns)(Index rows, Index cols, const T* a, Index col_stride, const T* factors, T* tile,

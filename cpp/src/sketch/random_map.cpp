@@ -1,6 +1,7 @@
 #include "sketch/random_map.hpp"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 
@@ -62,13 +63,22 @@ void draw_signs(const SketchSpec& spec, Index begin, Index count, T* factors) {
     std::fill_n(factors, count, T{1});
     return;
   }
-  std::vector<std::uint32_t> storage;
-  const Index first = begin / 32;
-  const std::uint32_t* const words =
-      words_from(spec, signs_stream, first, (begin + count - 1) / 32 - first + 1, storage);
-  for (Index i = 0; i < count; ++i) {
-    const Index at = begin + i - 32 * first;
-    factors[i] = ((words[at / 32] >> (at % 32)) & 1U) != 0 ? T{-1} : T{1};
+  constexpr Index bits = 32, together = 4096;
+  std::array<std::uint32_t, together / bits + 8> words;
+  for (Index done = 0; done < count;) {
+    // From a word that begins a counter on; the first word that is used may be another one, and used in part.
+    const Index word = (begin + done) / bits, first = word / 4 * 4, skipped = begin + done - first * bits;
+    const Index now = std::min(count - done, together - skipped % bits);
+    kernels().random_words(spec.seed, signs_stream, static_cast<std::uint64_t>(first / 4),
+                           ceil_divide(skipped + now, 4 * bits), words.data());
+    for (Index i = 0; i < now;) {
+      const Index at = skipped + i, bit = at % bits, end = std::min(now, i + bits - bit);
+      const std::uint32_t word_bits = words[static_cast<std::size_t>(at / bits)] >> bit;
+      for (Index k = 0; k < end - i; ++k)
+        factors[done + i + k] = static_cast<T>(1 - 2 * static_cast<int>((word_bits >> k) & 1U));
+      i = end;
+    }
+    done += now;
   }
 }
 

@@ -46,19 +46,16 @@ class RowSource {
         tile[i * width + j] = std::ldexp(tile[i * width + j], j < skipped - first ? scale_a_ : scale_b_);
   }
 
-  /// The same followed by H_8 of every eight rows, of whole sets of them. False where there is no way to do both at
-  /// once.
+  /// The same followed by H_64 of every 64 rows, of whole sets of them. False where there is no way to do both at once.
+  /// What lies between the rows of the tile is transformed along.
   [[nodiscard]] bool copy_transformed(Index begin, Index end, Index first, Index last, const T* factors, T* tile,
                                       Index stride) const {
-    const RowMajor rows = by_rows();
-    if (rows.data == nullptr || is_scaled() || (end - begin) % 8 != 0) return false;
-    const auto copy = kernels_for<T>().copy_transformed;
+    const MatrixView<const T>* const rows = by_rows();
+    if (rows == nullptr || is_scaled() || (end - begin) % 64 != 0) return false;
     const Index skipped = std::clamp(cols_, first, last);
-    if (first < cols_)
-      copy(end - begin, skipped - first, rows.data + begin * rows.stride + first, rows.stride, factors, tile, stride);
-    if (skipped < last)
-      copy(end - begin, last - skipped, &B_(begin, skipped - cols_), B_.row_stride(), factors, tile + (skipped - first),
-           stride);
+    const RowMajor<T> a{rows->data() + begin * rows->row_stride() + first, skipped - first, rows->row_stride()};
+    const RowMajor<T> b{B_.data() + begin * B_.row_stride() + (skipped - cols_), last - skipped, B_.row_stride()};
+    kernels_for<T>().copy_transformed(end - begin, a, b, factors, tile, stride);
     return true;
   }
 
@@ -73,14 +70,9 @@ class RowSource {
 
   [[nodiscard]] bool is_scaled() const { return scale_a_ != 0 || scale_b_ != 0; }
 
-  /// A matrix that is stored by rows; null if it is not.
-  struct RowMajor {
-    const T* data = nullptr;
-    Index stride = 0;
-  };
-
  private:
-  [[nodiscard]] virtual RowMajor by_rows() const { return {}; }
+  /// A, with weights or not, if it is stored by rows; else null.
+  [[nodiscard]] virtual const MatrixView<const T>* by_rows() const { return nullptr; }
   virtual void copy_matrix(Index begin, Index end, Index first, Index last, const T* factors, T* tile,
                            Index stride) const = 0;
 
@@ -119,10 +111,7 @@ class DenseRows final : public RowSource<T> {
   DenseRows(MatrixView<const T> A, MatrixView<const T> B, std::span<const T> root_weights, bool /*transposed*/)
       : RowSource<T>(A.cols(), A.rows(), B), matrix_(A), by_columns_(true), root_weights_(root_weights) {}
 
-  [[nodiscard]] typename RowSource<T>::RowMajor by_rows() const override {
-    if (by_columns_) return {};
-    return {matrix_.data(), matrix_.row_stride()};
-  }
+  [[nodiscard]] const MatrixView<const T>* by_rows() const override { return by_columns_ ? nullptr : &matrix_; }
 
   void copy_matrix(Index begin, Index end, Index first, Index last, const T* factors, T* tile,
                    Index stride) const override {
