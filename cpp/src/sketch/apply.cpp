@@ -222,49 +222,6 @@ void add_to_sketch(const SketchSpec& spec, Index offset, const RowSource<T>& row
   if (!is_alone) add_groups(partials, groups, sums, threads, monitor);
 }
 
-template <class T, class I>
-void add_sparse_to_sketch(const SketchSpec& spec, Index offset, const CsrRows<T, I>& rows, MatrixView<T> sums,
-                          const RunOptions& run) {
-  if (spec.kind != SketchKind::sjlt && spec.kind != SketchKind::countsketch)
-    return add_to_sketch<T>(spec, offset, rows, sums, run);
-  constexpr Index block = 1024;
-  const CsrView<T, I>& A = rows.matrix();
-  const Index nonzeros = column_nonzeros(spec), entries = sums.rows() * sums.cols(), d = rows.cols();
-  const Index blocks = ceil_divide(rows.rows(), block);
-  // A group's sums are written to memory as a whole: there is to be more to add.
-  const Index worthwhile =
-      std::max<Index>(1, nonzeros * (A.nnz() + rows.rows() * rows.rhs()) / std::max<Index>(1, entries));
-  const Index groups = std::min(worthwhile, linalg::group_count(rows.rows(), block, entries * Index{sizeof(T)}));
-  Monitor monitor(run.keep_going);
-  const int threads = thread_count(run.n_threads, nonzeros * (4 * A.nnz() + 4 * rows.rows()));
-  const bool is_alone = groups == 1;
-  const Array<T> partials = Array<T>::zeros(is_alone ? 0 : checked_product(groups, entries));
-  parallel_for(groups, threads, monitor, [&](Index group) {
-    const MatrixView<T> target =
-        is_alone ? sums : MatrixView<T>(partials.data() + group * entries, sums.rows(), sums.cols());
-    std::vector<std::uint32_t> words(static_cast<std::size_t>(nonzeros * block + 8));
-    for (Index b = group * blocks / groups; b < (group + 1) * blocks / groups; ++b) {
-      const Index begin = b * block, end = std::min(rows.rows(), begin + block);
-      const Index first = nonzeros * (offset + begin);
-      kernels().random_words(spec.seed, targets_stream, static_cast<std::uint64_t>(first / 4),
-                             ceil_divide(first % 4 + nonzeros * (end - begin), 4), words.data());
-      const std::uint32_t* word = words.data() + first % 4;
-      for (Index i = begin; i < end; ++i)
-        for (Index t = 0; t < nonzeros; ++t, ++word) {
-          const Index stripe = t * spec.rows / nonzeros, size = (t + 1) * spec.rows / nonzeros - stripe;
-          const auto at = static_cast<Index>((std::uint64_t{*word} * static_cast<std::uint64_t>(size)) >> 32);
-          T* const row = &target(stripe + at, 0);
-          const T sign = (*word & 1U) != 0 ? T{-1} : T{1};
-          const auto index = static_cast<std::size_t>(i);
-          for (I k = A.indptr[index]; k < A.indptr[index + 1]; ++k)
-            row[A.indices[static_cast<std::size_t>(k)]] += sign * A.data[static_cast<std::size_t>(k)];
-          for (Index c = 0; c < rows.rhs(); ++c) row[d + c] += sign * rows.B()(i, c);
-        }
-    }
-  });
-  if (!is_alone) add_groups(partials, groups, sums, threads, monitor);
-}
-
 template <class T>
 void multiply_by(MatrixView<T> matrix, double factor) {
   for (Index i = 0; i < matrix.rows(); ++i)
@@ -366,10 +323,8 @@ void apply_sketch_transposed(const SketchSpec& spec, MatrixView<const T> Y, Matr
   });
 }
 
-#define NEARLINEAR_INSTANTIATE_SPARSE(T, I)                                                                 \
-  template void apply_sketch(const SketchSpec&, const CsrView<T, I>&, MatrixView<T>, const RunOptions&);    \
-  template void sketch::add_sparse_to_sketch(const SketchSpec&, Index, const CsrRows<T, I>&, MatrixView<T>, \
-                                             const RunOptions&);                                            \
+#define NEARLINEAR_INSTANTIATE_SPARSE(T, I)                                                              \
+  template void apply_sketch(const SketchSpec&, const CsrView<T, I>&, MatrixView<T>, const RunOptions&); \
   template void sketch::sketch_all(const SketchSpec&, const CsrRows<T, I>&, MatrixView<T>, const RunOptions&);
 #define NEARLINEAR_INSTANTIATE(T)                                                                                  \
   NEARLINEAR_INSTANTIATE_SPARSE(T, std::int32_t)                                                                   \

@@ -24,7 +24,7 @@ class CsrPasses final : public Passes<T> {
     const Index d = this->cols(), p = this->rhs(), size = d * (d + p) + p;
     const Array<double> total(size);
     const double per_row = work() / static_cast<double>(std::max<Index>(1, A_.rows));
-    sum_rows(work() * per_row, size, total.data(), run, [&](Index from, Index to, double* sum) {
+    sum_rows(A_.rows, work() * per_row, size, total.data(), run, [&](Index from, Index to, double* sum) {
       double* const right = sum + d * d;
       add_squares(from, to, right + d * p);
       for (Index i = from; i < to; ++i) {
@@ -64,40 +64,48 @@ class CsrPasses final : public Passes<T> {
                 const RunOptions& run) override {
     const Index d = this->cols(), p = this->rhs();
     const Array<double> total(d * p + p);
-    sum_rows(2 * work() * static_cast<double>(p), d * p + p, total.data(), run, [&](Index from, Index to, double* sum) {
-      for (Index c = 0; c < p; ++c) {
-        double square_sum = 0;
-        for (Index i = from; i < to; ++i) {
-          const I first = begin(i), end = begin(i + 1);
-          auto r = static_cast<double>(B_(i, c));
-          if (end - first == 1) {  // most rows of many matrices, for which loops cost more than what they do
-            r -= value(first) * static_cast<double>(X(column(first), c));
-            sum[column(first) * p + c] += value(first) * r;
-          } else {
-            for (I k = first; k < end; ++k) r -= value(k) * static_cast<double>(X(column(k), c));
-            for (I k = first; k < end; ++k) sum[column(k) * p + c] += value(k) * r;
-          }
-          square_sum += r * r;
-        }
-        sum[d * p + c] += square_sum;
-      }
-    });
+    sum_rows(A_.rows, 2 * work() * static_cast<double>(p), d * p + p, total.data(), run,
+             [&](Index from, Index to, double* sum) {
+               for (Index c = 0; c < p; ++c) {
+                 double square_sum = 0;
+                 for (Index i = from; i < to; ++i) {
+                   const I first = begin(i), end = begin(i + 1);
+                   auto r = static_cast<double>(B_(i, c));
+                   if (end - first == 1) {  // most rows of many matrices, for which loops cost more than what they do
+                     r -= value(first) * static_cast<double>(X(column(first), c));
+                     sum[column(first) * p + c] += value(first) * r;
+                   } else {
+                     for (I k = first; k < end; ++k) r -= value(k) * static_cast<double>(X(column(k), c));
+                     for (I k = first; k < end; ++k) sum[column(k) * p + c] += value(k) * r;
+                   }
+                   square_sum += r * r;
+                 }
+                 sum[d * p + c] += square_sum;
+               }
+             });
     std::copy_n(total.data(), d * p, G.data());
     std::copy_n(total.data() + d * p, p, squares.begin());
   }
 
   void normal_product(MatrixView<const T> Z, MatrixView<double> Y, const RunOptions& run) override {
     const Index d = this->cols(), p = Z.cols();
-    sum_rows(2 * work() * static_cast<double>(p), d * p, Y.data(), run, [&](Index from, Index to, double* sum) {
-      for (Index i = from; i < to; ++i) {
-        const I first = begin(i), end = begin(i + 1);
-        for (Index c = 0; c < p && first < end; ++c) {
-          double product = 0;
-          for (I k = first; k < end; ++k) product += value(k) * static_cast<double>(Z(column(k), c));
-          for (I k = first; k < end; ++k) sum[column(k) * p + c] += value(k) * product;
-        }
-      }
-    });
+    if (begins_.size() == 0) drop_empty_rows();
+    sum_rows(begins_.size() - 1, 2 * work() * static_cast<double>(p), d * p, Y.data(), run,
+             [&](Index from, Index to, double* sum) {
+               for (Index i = from; i < to; ++i) {
+                 const I first = begins_[i], end = begins_[i + 1];
+                 for (Index c = 0; c < p; ++c) {
+                   if (end - first == 1) {
+                     const Index j = column(first);
+                     sum[j * p + c] += value(first) * (value(first) * static_cast<double>(Z(j, c)));
+                     continue;
+                   }
+                   double product = 0;
+                   for (I k = first; k < end; ++k) product += value(k) * static_cast<double>(Z(column(k), c));
+                   for (I k = first; k < end; ++k) sum[column(k) * p + c] += value(k) * product;
+                 }
+               }
+             });
   }
 
   void qr(MatrixView<double> R, MatrixView<double> C, std::span<double> squares, const RunOptions& run) override {
@@ -141,21 +149,33 @@ class CsrPasses final : public Passes<T> {
     }
   }
 
-  /// total <- the sum of what body(first row, last row, sum) adds to `size` numbers.
+  /// Where rows with entries begin, and the last one ends: what iterations go over many times.
+  void drop_empty_rows() {
+    Index count = 0;
+    for (Index i = 0; i < A_.rows; ++i) count += begin(i) < begin(i + 1) ? 1 : 0;
+    begins_ = Array<I>(count + 1);
+    count = 0;
+    for (Index i = 0; i < A_.rows; ++i)
+      if (begin(i) < begin(i + 1)) begins_[count++] = begin(i);
+    begins_[count] = begin(A_.rows);
+  }
+
+  /// total <- the sum of what body(first row, last row, sum) adds to `size` numbers, for `rows` rows.
   template <class Body>
-  void sum_rows(double operations, Index size, double* total, const RunOptions& run, const Body& body) const {
+  void sum_rows(Index rows, double operations, Index size, double* total, const RunOptions& run,
+                const Body& body) const {
     Monitor monitor(run.keep_going);
     if (size == 0) return;
     // Sums of groups are zeroed and added: there is to be more to do than that.
     const auto worthwhile = static_cast<Index>(std::min(1e9, operations / (4 * static_cast<double>(size)))) + 1;
-    const Index groups = std::min(worthwhile, linalg::group_count(A_.rows, block_rows, size * Index{sizeof(double)}));
+    const Index groups = std::min(worthwhile, linalg::group_count(rows, block_rows, size * Index{sizeof(double)}));
     const int threads = thread_count(run.n_threads, static_cast<Index>(std::min(1e18, 2 * operations)));
     linalg::sum_over_groups<double>(groups, size, threads, monitor, total,
                                     [&](Index group, double* sum, const linalg::Poll& poll) {
-                                      const linalg::RowGroup rows(A_.rows, block_rows, groups, group);
-                                      for (Index from = rows.begin; from < rows.end; from += block_rows) {
-                                        poll(rows.fraction(from));
-                                        body(from, std::min(rows.end, from + block_rows), sum);
+                                      const linalg::RowGroup part(rows, block_rows, groups, group);
+                                      for (Index from = part.begin; from < part.end; from += block_rows) {
+                                        poll(part.fraction(from));
+                                        body(from, std::min(part.end, from + block_rows), sum);
                                       }
                                     });
   }
@@ -164,6 +184,7 @@ class CsrPasses final : public Passes<T> {
   CsrView<T, I> A_;
   MatrixView<const T> B_;
   std::unique_ptr<Passes<T>> dense_;
+  Array<I> begins_;
 };
 
 }  // namespace

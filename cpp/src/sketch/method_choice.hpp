@@ -65,6 +65,9 @@ class MethodChoice {
     const bool is_stream = passes_.rows() == 0;  // whose rows are unknown
     const double n = is_stream ? 1e3 * d : static_cast<double>(passes_.rows());
     const double entries = is_stream ? n * d : passes_.entries();
+    constexpr double sparse_pass = 6, sparse_sketch = 30;  // nanoseconds per entry
+    if (passes_.is_sparse())
+      return {n, d, static_cast<double>(passes_.rhs()), sparse_pass * entries, sparse_sketch * entries};
     const double pass = entries * static_cast<double>(sizeof(T)) / (is_stream ? stream_rate : memory_rate);
     return {n, d, static_cast<double>(passes_.rhs()), pass, std::max(pass, sketching * entries)};
   }
