@@ -80,6 +80,7 @@ void transform_runs(T* x, Index run) {
 /// Eight rows of a matrix.
 template <class T>
 void copy_transformed_rows(const RowMajor<T>& a, Index row, const T* factors, T* tile, Index tile_stride) {
+  if (a.cols == 0) return;
   const T* const from = a.data + row * a.stride;
   Index j = 0;
   for (; j + width<T> <= a.cols; j += width<T>)

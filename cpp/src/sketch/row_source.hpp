@@ -54,7 +54,8 @@ class RowSource {
     if (rows == nullptr || is_scaled() || (end - begin) % 64 != 0) return false;
     const Index skipped = std::clamp(cols_, first, last);
     const RowMajor<T> a{rows->data() + begin * rows->row_stride() + first, skipped - first, rows->row_stride()};
-    const RowMajor<T> b{B_.data() + begin * B_.row_stride() + (skipped - cols_), last - skipped, B_.row_stride()};
+    const T* const of_b = skipped < last ? &B_(begin, skipped - cols_) : nullptr;
+    const RowMajor<T> b{of_b, last - skipped, B_.row_stride()};
     kernels_for<T>().copy_transformed(end - begin, a, b, factors, tile, stride);
     return true;
   }
