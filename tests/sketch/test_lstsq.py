@@ -133,7 +133,8 @@ def test_adversarial_problems(name: str, method: str) -> None:
     best = np.linalg.lstsq(scaled, b, rcond=1e-14)[0]
     scale = np.max(abs(b)) or 1.0
     ours, theirs = (np.linalg.norm((b - scaled @ v) / scale) for v in (y, best))
-    assert ours <= theirs * (1 + 1e-9) + 1e-11
+    rounding = 1e-14 * np.linalg.norm(scaled) * np.linalg.norm(y) / scale  # of A x, which may be far larger than b
+    assert ours <= theirs * (1 + 1e-9) + 1e-11 + rounding
     assert np.isclose(result.residual_norm, ours * scale, rtol=1e-6, atol=1e-11 * scale)
 
 
@@ -182,7 +183,7 @@ def test_wide_and_ill_conditioned() -> None:
     A, _ = reference.with_condition(np.random.default_rng(11), 300, 20, 1e10, 0.0)
     rhs = np.random.default_rng(12).standard_normal(20)
     result = nl.sketch.lstsq(A.T, rhs)
-    assert np.linalg.norm(A.T @ result.x - rhs) < 1e-14 * np.linalg.norm(A) * np.linalg.norm(result.x)
+    assert np.linalg.norm(A.T @ result.x - rhs) < 1e-13 * np.linalg.norm(A) * np.linalg.norm(result.x)
     wanted = np.linalg.lstsq(A.T, rhs, rcond=None)[0]
     assert np.linalg.norm(result.x - wanted) < 1e-4 * np.linalg.norm(wanted)
 

@@ -205,6 +205,7 @@ struct Column {
   double backward_error = 0;                               // of the solution that stands
   double whitened_norm = 0;
   double residual_norm = 0;
+  int stalls = 0;
   bool is_done = false;
   bool is_accurate = false;
 };
@@ -225,7 +226,7 @@ class Refinement {
         p_(passes.rhs()),
         g_(d_ * p_),
         v_(P.rank() * p_),
-        before_(d_ * p_),
+        best_(d_ * p_),
         squares_(p_),
         reduction_(p_),
         gradient_(d_),
@@ -246,7 +247,9 @@ class Refinement {
     for (Index c = 0; c < p_; ++c) {
       Column& column = columns_[static_cast<std::size_t>(c)];
       if (!column.is_done) look_at(c, round == 0, run);
-      reduction_[c] = column.is_done ? 1 : std::clamp(0.25 * options_.tol / column.bound, 1e-10, 0.02);
+      // What stalls is solved anew to many digits: where P is ill-conditioned, products with it are not accurate.
+      const double wanted = column.stalls > 0 ? 1e-8 : 0.25 * options_.tol / column.bound;
+      reduction_[c] = column.is_done ? 1 : std::clamp(wanted, 1e-10, 0.02);
       if (column.is_done)
         for (Index i = 0; i < P_.rank(); ++i) V(i, c) = 0;
       is_any_left = is_any_left || !column.is_done;
@@ -267,6 +270,7 @@ class Refinement {
   }
 
   void finish(RefinementResult& result) const {
+    for (Index c = 0; c < p_; ++c) take_best(c);
     result.residual_norms = Array<double>(p_);
     result.status = LstsqStatus::converged;
     for (Index c = 0; c < p_; ++c) {
@@ -282,6 +286,10 @@ class Refinement {
 
  private:
   [[nodiscard]] bool has_factor() const { return P_.is_triangular() && d_ <= largest_exact; }
+
+  void take_best(Index c) const {
+    for (Index i = 0; i < d_; ++i) X_(i, c) = static_cast<T>(best_[i * p_ + c]);
+  }
 
   /// R, or null where there is none or it would take long.
   const Factor* plain_factor(const RunOptions& run) {
@@ -330,7 +338,9 @@ class Refinement {
 
     // Rounding of r, |A||x| + |b|, and of A^T r, which P^T magnifies, cannot be told from what there is to correct.
     const double attainable = unit_roundoff<T> * (4 * (root_d * scaled_norm + b) + scale_.condition * residual);
-    const bool stalls = !is_first && !(whitened < 0.5 * column.whitened_norm) && !(bound < 0.5 * column.bound);
+    const bool is_stalling = !is_first && !(whitened < 0.5 * column.whitened_norm) && !(bound < 0.5 * column.bound);
+    column.stalls += is_stalling ? 1 : 0;
+    const bool stalls = column.stalls > options_.most_stalls;
     if (bound < column.bound || is_first) {
       column.bound = bound;
       column.residual_norm = std::sqrt(squares_[c]);
@@ -338,14 +348,13 @@ class Refinement {
       column.backward_error = std::isfinite(bound) ? backward_error(plain, nullptr, run) : bound;
       if (d_ <= largest_told || !(column.backward_error <= options_.tol))
         column.backward_error = std::isfinite(bound) ? backward_error(plain, plain_factor(run), run) : bound;
-      for (Index i = 0; i < d_; ++i) before_[i * p_ + c] = static_cast<double>(X_(i, c));
-    } else {
-      for (Index i = 0; i < d_; ++i) X_(i, c) = static_cast<T>(before_[i * p_ + c]);
+      for (Index i = 0; i < d_; ++i) best_[i * p_ + c] = static_cast<double>(X_(i, c));
     }
     column.is_accurate =
         column.bound <= options_.tol || (stalls && std::min(whitened, column.whitened_norm) <= attainable);
     column.whitened_norm = whitened;
     column.is_done = column.bound <= options_.tol || stalls || !std::isfinite(whitened);
+    if (column.is_done) take_best(c);
   }
 
   Passes<T>& passes_;
@@ -354,7 +363,7 @@ class Refinement {
   const RefinementOptions& options_;
   MatrixView<T> X_;
   Index d_, p_;
-  Array<double> g_, v_, before_, squares_, reduction_, gradient_, scaled_gradient_;
+  Array<double> g_, v_, best_, squares_, reduction_, gradient_, scaled_gradient_;
   std::vector<Column> columns_;
   Factor plain_, scaled_;
 };

@@ -67,6 +67,7 @@ struct RefinementOptions {
   double ridge = 0;
   double tol = 0;
   Index most_corrections = 10;
+  int most_stalls = 0;  ///< corrections that gained nothing, and are followed by another
 };
 
 struct RefinementResult {

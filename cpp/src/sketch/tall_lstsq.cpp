@@ -101,8 +101,11 @@ class Ladder {
   /// Whether the solution is as accurate as it can be.
   bool refine_with(const Preconditioner& P, const InnerSolver& solver, LstsqMethod method, Index most_corrections,
                    const Square* gram = nullptr) {
-    const RefinementOptions refinement{
-        .gram = gram, .ridge = options_.ridge, .tol = tol_, .most_corrections = most_corrections};
+    const RefinementOptions refinement{.gram = gram,
+                                       .ridge = options_.ridge,
+                                       .tol = tol_,
+                                       .most_corrections = most_corrections,
+                                       .most_stalls = method == LstsqMethod::sketch_cg ? 2 : 0};
     RefinementResult refined = refine(passes_, P, solver, scale_, refinement, X_, progress_.part(0.4, 1));
     result_.method = method;
     result_.status = refined.status;

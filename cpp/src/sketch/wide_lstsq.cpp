@@ -144,7 +144,8 @@ LstsqResult<T> wide_lstsq(Passes<T>& passes, bool is_scaled, const TransposedPro
     ++result.passes;
     ++result.iterations;
   }
-  constexpr double roundings = 100;
+  constexpr double roundings =
+      1000;  // more than are left where A is ill-conditioned, and far less than without refinement
   result.status =
       result.backward_error <= roundings * unit_roundoff<T> ? LstsqStatus::converged : LstsqStatus::stagnated;
   return result;
