@@ -20,11 +20,12 @@ namespace nearlinear {
 /// | pooled         | sums of N / m rows of G Pi N^{-1/2} H_N D J      | N d log N, N >= max(n, m d)| proved   |
 /// | countsketch    | one entry +-1 a column                           | n d, or nnz                | no       |
 ///
-/// D is diagonal with random signs, H_N the Walsh-Hadamard matrix, G diagonal and Gaussian, Pi a permutation, J fills
-/// up with zeros. The l_inf guarantee bounds every coefficient of argmin |S (A x - b)| (nearlinear/sketch/lstsq.hpp).
-/// For srht it is proved with m = O(eps^{-2} d^{1 + o(1)}) rows (Price, Song and Woodruff 2017); the proof for d times
-/// a polylogarithm (Song, Ye, Yin and Zhang 2023) is disputed by two of its authors (Song and Zhang 2026, who prove it
-/// for `pooled`). Sparse sketches fail: docs/theory/sketch.md shows on what.
+/// Of dct the guarantee is observed from m = 16 d on alone. D is diagonal with random signs, H_N the Walsh-Hadamard
+/// matrix, G diagonal and Gaussian, Pi a permutation, J fills up with zeros. The l_inf guarantee bounds every
+/// coefficient of argmin |S (A x - b)| (nearlinear/sketch/lstsq.hpp). For srht it is proved with m = O(eps^{-2} d^{1 +
+/// o(1)}) rows (Price, Song and Woodruff 2017); the proof for d times a polylogarithm (Song, Ye, Yin and Zhang 2023) is
+/// disputed by two of its authors (Song and Zhang 2026, who prove it for `pooled`). Sparse sketches fail:
+/// docs/theory/sketch.md shows on what.
 enum class SketchKind { gaussian, srht, dct, sjlt, block_hadamard, pooled, countsketch };
 
 /// S is a function of these and, for dct and pooled, of n; its entries do not depend on which rows of A are at hand.
