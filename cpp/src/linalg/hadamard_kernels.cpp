@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <utility>
 
-#include "linalg/packets.hpp"
+#include "linalg/butterflies.hpp"
 #include "nearlinear/eigen.hpp"
 
 namespace {
@@ -15,31 +15,10 @@ namespace ei = Eigen::internal;
 using nearlinear::as_eigen;
 using nearlinear::Index;
 using nearlinear::MatrixView;
+using nearlinear::linalg::butterfly;
 using nearlinear::linalg::Packet;
+using nearlinear::linalg::transform_registers;
 using nearlinear::linalg::width;
-
-/// (a, b) <- (a + b, a - b), of numbers or of registers full of them.
-template <class Number>
-void butterfly(Number& a, Number& b) {
-  const Number difference = ei::psub(a, b);
-  a = ei::padd(a, b);
-  b = difference;
-}
-
-template <class Number, std::size_t... k>
-void butterflies(Number* a, Number* b, std::index_sequence<k...> /*numbers*/) {
-  (butterfly(a[k], b[k]), ...);
-}
-
-/// x <- H_radix x, lower stages first; without loops, so that x stays in registers.
-template <int radix, class Number>
-void transform_registers(Number* x) {
-  if constexpr (radix > 1) {
-    transform_registers<radix / 2>(x);
-    transform_registers<radix / 2>(x + radix / 2);
-    butterflies(x, x + radix / 2, std::make_index_sequence<radix / 2>{});
-  }
-}
 
 template <class Number, class T, std::size_t... k>
 void transform_column(const T* in, Index in_distance, T* out, Index out_distance,

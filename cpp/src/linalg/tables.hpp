@@ -4,6 +4,7 @@
 #include <type_traits>
 
 #include "linalg/gemv_kernels.hpp"
+#include "linalg/hadamard_kernels.hpp"
 #include "linalg/kernels.hpp"
 #include "linalg/product_kernels.hpp"
 
@@ -30,6 +31,13 @@ GemvPair<T> gemv_pair_kernel() {
   const GemvKernels& table = *kernels().gemv;
   if constexpr (std::is_same_v<T, float>) return table.pair_f32;
   if constexpr (std::is_same_v<T, double>) return table.pair_f64;
+}
+
+template <class T>
+TransformTile<T> transform_tile_kernel() {
+  const HadamardKernels& table = *kernels().hadamard;
+  if constexpr (std::is_same_v<T, float>) return table.transform_tile_f32;
+  if constexpr (std::is_same_v<T, double>) return table.transform_tile_f64;
 }
 
 }  // namespace nearlinear::linalg

@@ -40,12 +40,6 @@ Index tile_rows(const SketchSpec& spec) {
   }
 }
 
-template <class T>
-linalg::TransformTile<T> transform_tile() {
-  if constexpr (std::is_same_v<T, float>) return linalg::kernels().hadamard->transform_tile_f32;
-  if constexpr (std::is_same_v<T, double>) return linalg::kernels().hadamard->transform_tile_f64;
-}
-
 /// `count` numbers and what fills up the last line of the cache: no register then lies across two lines.
 template <class T>
 constexpr Index whole_lines(Index count) {
@@ -116,7 +110,7 @@ class TileSketch {
         if (left == 16)
           kernels_for<T>().transform_16(tile, run);
         else
-          transform_tile<T>()(tile, left, run, run);
+          linalg::transform_tile_kernel<T>()(tile, left, run, run);
         kernels_for<T>().add_rows(spec_.rows, schedule, tile, stride, width, sum, sums.row_stride());
         continue;
       }
@@ -124,7 +118,7 @@ class TileSketch {
       clear_gap(head, tail, width, stride);
       std::fill_n(tile, head * stride, T{0});
       std::fill(tile + tail * stride, tile + size_ * stride, T{0});
-      if (is_hadamard(spec_.kind)) transform_tile<T>()(tile, size_, stride, stride);
+      if (is_hadamard(spec_.kind)) linalg::transform_tile_kernel<T>()(tile, size_, stride, stride);
       kernels_for<T>().add_rows(spec_.rows, schedule, tile, stride, width, sum, sums.row_stride());
     }
   }
@@ -313,7 +307,7 @@ void apply_sketch_transposed(const SketchSpec& spec, MatrixView<const T> Y, Matr
                                  {&Y(0, col), Y.row_stride(), 1}, tile.data(), cols);
       } else {
         kernels_for<T>().spread_rows(spec.rows, schedule, &Y(0, col), Y.row_stride(), cols, tile.data(), cols);
-        if (is_hadamard(spec.kind)) transform_tile<T>()(tile.data(), size, cols, cols);
+        if (is_hadamard(spec.kind)) linalg::transform_tile_kernel<T>()(tile.data(), size, cols, cols);
       }
       for (Index i = 0; i < count; ++i)
         for (Index c = 0; c < cols; ++c)

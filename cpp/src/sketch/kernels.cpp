@@ -3,15 +3,15 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <utility>
 
-#include "linalg/packets.hpp"
+#include "linalg/butterflies.hpp"
 
 namespace {
 
 namespace ei = Eigen::internal;
 using nearlinear::Index;
 using nearlinear::linalg::Packet;
+using nearlinear::linalg::transform_registers;
 using nearlinear::linalg::width;
 using nearlinear::sketch::RowMajor;
 using nearlinear::sketch::Schedule;
@@ -24,29 +24,6 @@ void copy_rows(Index rows, Index cols, const T* a, Index row_stride, const T* fa
     const T* const from = a + i * row_stride;
     T* const to = tile + i * tile_stride;
     for (Index j = 0; j < cols; ++j) to[j] = factor * from[j];
-  }
-}
-
-/// (a, b) <- (a + b, a - b), of numbers or of registers full of them.
-template <class Number>
-void butterfly(Number& a, Number& b) {
-  const Number difference = ei::psub(a, b);
-  a = ei::padd(a, b);
-  b = difference;
-}
-
-template <class Number, std::size_t... k>
-[[gnu::always_inline]] inline void butterflies(Number* a, Number* b, std::index_sequence<k...> /*numbers*/) {
-  (butterfly(a[k], b[k]), ...);
-}
-
-/// x <- H_radix x, lower stages first; without loops and calls, so that x stays in registers.
-template <int radix, class Number>
-[[gnu::always_inline]] inline void transform_registers(Number* x) {
-  if constexpr (radix > 1) {
-    transform_registers<radix / 2>(x);
-    transform_registers<radix / 2>(x + radix / 2);
-    butterflies(x, x + radix / 2, std::make_index_sequence<radix / 2>{});
   }
 }
 

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "linalg/iterative_vectors.hpp"
 #include "nearlinear/linalg/cholesky.hpp"
 #include "nearlinear/linalg/qr.hpp"
 #include "nearlinear/linalg/spectral.hpp"
@@ -73,11 +74,7 @@ double Condition::number() const { return smallest > 0 ? largest / smallest : st
 namespace {
 
 double norm(const Array<double>& x) {
-  double largest = 0, sum = 0;
-  for (const double entry : x) largest = std::max(largest, std::abs(entry));
-  if (!(largest > 0) || !std::isfinite(largest)) return largest;
-  for (const double entry : x) sum += (entry / largest) * (entry / largest);
-  return largest * std::sqrt(sum);
+  return linalg::scaled_norm(x.size(), [&x](Index i) { return x[i]; }).value();
 }
 
 void divide(const Array<double>& x, double by) {

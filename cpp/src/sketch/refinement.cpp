@@ -4,6 +4,7 @@
 #include <cmath>
 #include <vector>
 
+#include "linalg/iterative_vectors.hpp"
 #include "nearlinear/linalg/cholesky.hpp"
 #include "nearlinear/linalg/products.hpp"
 #include "nearlinear/linalg/qr.hpp"
@@ -15,11 +16,7 @@ constexpr Index largest_exact = 512;  // columns up to which backward errors are
 constexpr Index largest_told = 256;   // columns up to which they are computed to be told
 
 [[nodiscard]] double norm_of_column(MatrixView<const double> X, Index c) {
-  double largest = 0, sum = 0;
-  for (Index i = 0; i < X.rows(); ++i) largest = std::max(largest, std::abs(X(i, c)));
-  if (!(largest > 0) || !std::isfinite(largest)) return largest;
-  for (Index i = 0; i < X.rows(); ++i) sum += (X(i, c) / largest) * (X(i, c) / largest);
-  return largest * std::sqrt(sum);
+  return linalg::scaled_norm(X.rows(), [&](Index i) { return X(i, c); }).value();
 }
 
 [[nodiscard]] double dot_of_columns(MatrixView<const double> X, MatrixView<const double> Y, Index c) {

@@ -87,11 +87,9 @@ class Ladder {
   }
 
   void set_scale(const Square& R) {
-    double square = 0;
-    for (const double entry : R.entries) square += entry * entry;
     scale_.lengths = Array<double>(d_);
     column_lengths(R, scale_.lengths.span());
-    scale_.frobenius_norm = std::sqrt(square);
+    scale_.frobenius_norm = std::sqrt(sum_of_squares(R.entries.span()));
     const RunOptions part = progress_.part(0.3, 0.3);
     result_.condition = estimate_condition(R, part).number();
     const Array<double> lengths(d_);
