@@ -29,7 +29,7 @@ NOISE = 1e-3  # of b, relative
 ITERATIONS = 10  # of LSQR and LSMR at most, times the number of columns
 TOLERANCE = 1e-14  # of LSQR and LSMR
 SKETCH_ROWS = 40  # of SciPy's sketch, times the number of columns
-CAP = 60.0  # seconds
+CAP = 20.0  # seconds
 
 Prepare = Callable[[Problem], Callable[[], Answer]]
 
