@@ -142,9 +142,10 @@ def sinkhorn_batch(
 
     Examples
     --------
+    >>> import numpy as np
     >>> import nearlinear as nl
     >>> A, B = [[0.5, 0.5], [0.25, 0.75]], [[0.5, 0.5], [0.5, 0.5]]
-    >>> results = nl.ot.sinkhorn_batch(A, B, [[0, 1], [1, 0]], reg=0.1)
+    >>> results = nl.ot.sinkhorn_batch(A, B, np.array([[0, 1], [1, 0]]), reg=0.1)
     >>> results.cost.round(3)
     array([0.  , 0.25])
     >>> results[1].plan.round(3)

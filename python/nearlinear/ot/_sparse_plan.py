@@ -247,9 +247,9 @@ def sparse_plan(
     >>> C = [[0, 1, 2], [1, 0, 1], [2, 1, 0]]
     >>> result = nl.ot.sparse_plan([0.5, 0.3, 0.2], [0.3, 0.4, 0.3], C, reg=20, max_nz=2)
     >>> result.plan.toarray().round(3)
-    array([[0.3  , 0.2  , 0.   ],
-           [0.   , 0.2  , 0.1  ],
-           [0.   , 0.   , 0.2  ]])
+    array([[0.2, 0.2, 0.1],
+           [0.1, 0.2, 0. ],
+           [0. , 0. , 0.2]])
     >>> result.feasible
     True
     """
