@@ -2,16 +2,16 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 
 #include "sketch/apply.hpp"
 #include "sketch/random_map.hpp"
 #include "sketch/solution.hpp"
+#include "sketch/stretches.hpp"
 
 namespace nearlinear {
 namespace {
 
-constexpr Index most_rows = Index{1} << 56;  // of the whole matrix, so that counters of random numbers do not overflow
+constexpr const char* caller = "RowSketch";
 
 std::string name_of(const SketchSpec& spec) {
   std::ostringstream text;
@@ -32,39 +32,14 @@ RowSketch<T>::RowSketch(Index cols, Index rhs, const SketchSpec& spec) : cols_(c
 }
 
 template <class T>
-void RowSketch<T>::check_new_rows(Index first_row, Index rows) const {
-  require(first_row >= 0 && first_row <= most_rows - rows, "RowSketch: first_row is ", first_row,
-          "; it must not be negative or beyond 2^56");
-  for (const auto& [begin, end] : stretches_)
-    require(rows == 0 || first_row >= end || first_row + rows <= begin, "RowSketch: rows ", std::max(begin, first_row),
-            " to ", std::min(end, first_row + rows) - 1, " were taken in before");
-}
-
-template <class T>
-void RowSketch<T>::take_in(std::pair<Index, Index> stretch) {
-  if (stretch.first == stretch.second) return;
-  const auto at = std::lower_bound(stretches_.begin(), stretches_.end(), stretch);
-  const auto placed = stretches_.insert(at, stretch);
-  const auto index = static_cast<std::size_t>(placed - stretches_.begin());
-  if (index + 1 < stretches_.size() && stretches_[index + 1].first == stretches_[index].second) {
-    stretches_[index].second = stretches_[index + 1].second;
-    stretches_.erase(stretches_.begin() + static_cast<std::ptrdiff_t>(index) + 1);
-  }
-  if (index > 0 && stretches_[index - 1].second == stretches_[index].first) {
-    stretches_[index - 1].second = stretches_[index].second;
-    stretches_.erase(stretches_.begin() + static_cast<std::ptrdiff_t>(index));
-  }
-}
-
-template <class T>
 void RowSketch<T>::add_rows(Index first_row, MatrixView<const T> A, MatrixView<const T> B, const RunOptions& run) {
   require_valid_view(A, "RowSketch", "A");
   require_valid_view(B, "RowSketch", "B");
   require(A.cols() == cols_ && B.cols() == rhs_ && B.rows() == A.rows(), "RowSketch: A is ", shape(A), " and B is ",
           shape(B), "; they must have as many rows, and ", cols_, " and ", rhs_, " columns");
-  check_new_rows(first_row, A.rows());
+  sketch::require_new_rows(stretches_, first_row, A.rows(), caller);
   sketch::add_to_sketch<T>(spec_, first_row, sketch::DenseRows<T>(A, B), sums(), run);
-  take_in({first_row, first_row + A.rows()});
+  sketch::add_stretch(stretches_, {first_row, first_row + A.rows()});
 }
 
 template <class T>
@@ -74,9 +49,9 @@ void RowSketch<T>::add_rows(Index first_row, const CsrView<T, I>& A, MatrixView<
   require_valid_view(B, "RowSketch", "B");
   require(A.cols == cols_ && B.cols() == rhs_ && B.rows() == A.rows, "RowSketch: A is ", Shape{A.rows, A.cols},
           " and B is ", shape(B), "; they must have as many rows, and ", cols_, " and ", rhs_, " columns");
-  check_new_rows(first_row, A.rows);
+  sketch::require_new_rows(stretches_, first_row, A.rows, caller);
   sketch::add_sparse_to_sketch<T, I>(spec_, first_row, sketch::CsrRows<T, I>(A, B), sums(), run);
-  take_in({first_row, first_row + A.rows});
+  sketch::add_stretch(stretches_, {first_row, first_row + A.rows});
 }
 
 template <class T>
@@ -86,16 +61,14 @@ void RowSketch<T>::merge(const RowSketch& other) {
   require(spec_.kind == other.spec_.kind && spec_.rows == other.spec_.rows && spec_.seed == other.spec_.seed &&
               spec_.block == other.spec_.block,
           "RowSketch: one has ", name_of(spec_), ", the other ", name_of(other.spec_), "; they must be the same");
-  for (const auto& [begin, end] : other.stretches_) check_new_rows(begin, end - begin);
+  for (const auto& [begin, end] : other.stretches_) sketch::require_new_rows(stretches_, begin, end - begin, caller);
   for (Index i = 0; i < sums_.size(); ++i) sums_[i] += other.sums_[i];
-  for (const auto& stretch : other.stretches_) take_in(stretch);
+  for (const auto& stretch : other.stretches_) sketch::add_stretch(stretches_, stretch);
 }
 
 template <class T>
 Index RowSketch<T>::rows_seen() const {
-  Index rows = 0;
-  for (const auto& [begin, end] : stretches_) rows += end - begin;
-  return rows;
+  return sketch::row_count(stretches_);
 }
 
 template <class T>
@@ -149,49 +122,32 @@ std::vector<std::byte> RowSketch<T>::to_bytes() const {
   const Header header{
       mark,       sizeof(T),        cols_, rhs_, spec_.rows, spec_.block, static_cast<std::int64_t>(spec_.kind),
       spec_.seed, stretches_.size()};
-  const std::size_t stretch_bytes = stretches_.size() * 2 * sizeof(std::int64_t),
-                    sum_bytes = Array<T>::bytes(sums_.size());
-  std::vector<std::byte> bytes(sizeof(Header) + stretch_bytes + sum_bytes);
-  std::memcpy(bytes.data(), &header, sizeof(Header));
-  std::byte* next = bytes.data() + sizeof(Header);
-  for (const auto& [begin, end] : stretches_)
-    for (const std::int64_t row : {static_cast<std::int64_t>(begin), static_cast<std::int64_t>(end)}) {
-      std::memcpy(next, &row, sizeof(row));
-      next += sizeof(row);
-    }
-  std::memcpy(next, sums_.data(), sum_bytes);
-  return bytes;
+  ByteWriter bytes;
+  bytes.put(header);
+  sketch::put_stretches(stretches_, bytes);
+  bytes.put_all<T>(sums_.span());
+  return bytes.finish();
 }
 
 template <class T>
-RowSketch<T> RowSketch<T>::from_bytes(std::span<const std::byte> bytes) {
-  constexpr const char* wrong = "RowSketch: these bytes are not those of a sketch of this type";
-  Header header{};
-  require(bytes.size() >= sizeof(Header), wrong);
-  std::memcpy(&header, bytes.data(), sizeof(Header));
+RowSketch<T> RowSketch<T>::from_bytes(std::span<const std::byte> data) {
+  ByteReader bytes(data, "RowSketch: these bytes are not those of a sketch of this type");
+  const auto header = bytes.get<Header>();
   constexpr std::int64_t largest = std::int64_t{1} << 40;
-  require(header.mark == mark && header.item_size == sizeof(T) && header.kind >= 0 &&
+  bytes.check(header.mark == mark && header.item_size == sizeof(T) && header.kind >= 0 &&
               header.kind <= static_cast<std::int64_t>(SketchKind::countsketch) && header.cols >= 1 &&
               header.rhs >= 0 && header.rows >= 1 && header.cols < largest && header.rhs < largest &&
-              header.rows <= std::int64_t{1} << 30 && header.stretches < static_cast<std::uint64_t>(largest),
-          wrong);
+              header.rows <= std::int64_t{1} << 30);
+  sketch::Stretches stretches = sketch::get_stretches(header.stretches, bytes);
   // Beyond 2^53 there are no such bytes, and below a double is exact.
   const double expected =
-      static_cast<double>(sizeof(Header)) + 16 * static_cast<double>(header.stretches) +
       static_cast<double>(sizeof(T)) * static_cast<double>(header.rows) * static_cast<double>(header.cols + header.rhs);
-  require(expected == static_cast<double>(bytes.size()), wrong);
+  bytes.check(expected == static_cast<double>(bytes.left()));
   RowSketch result(
       header.cols, header.rhs,
       {.kind = static_cast<SketchKind>(header.kind), .rows = header.rows, .seed = header.seed, .block = header.block});
-  const std::byte* next = bytes.data() + sizeof(Header);
-  for (std::uint64_t i = 0; i < header.stretches; ++i, next += 16) {
-    std::array<std::int64_t, 2> rows{};
-    std::memcpy(rows.data(), next, sizeof(rows));
-    require(rows[0] >= 0 && rows[1] > rows[0] && rows[1] <= most_rows, wrong);
-    result.check_new_rows(rows[0], rows[1] - rows[0]);
-    result.take_in({rows[0], rows[1]});
-  }
-  std::memcpy(result.sums_.data(), next, Array<T>::bytes(result.sums_.size()));
+  result.stretches_ = std::move(stretches);
+  bytes.get_all(result.sums_.span());
   return result;
 }
 

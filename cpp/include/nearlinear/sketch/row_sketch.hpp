@@ -83,8 +83,6 @@ class RowSketch {
   [[nodiscard]] static RowSketch from_bytes(std::span<const std::byte> bytes);
 
  private:
-  void check_new_rows(Index first_row, Index rows) const;
-  void take_in(std::pair<Index, Index> stretch);
   [[nodiscard]] MatrixView<T> sums() const { return {sums_.data(), spec_.rows, cols_ + rhs_}; }
 
   Index cols_;
