@@ -1,0 +1,272 @@
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "linalg/progress.hpp"
+#include "nearlinear/linalg/elementwise.hpp"
+#include "sampling/lewis_iteration.hpp"
+#include "sampling/parallel.hpp"
+#include "sampling/whitening.hpp"
+
+namespace nearlinear {
+namespace sampling {
+namespace {
+
+constexpr double unit = std::numeric_limits<double>::epsilon() / 2;
+constexpr double infinity = std::numeric_limits<double>::infinity();
+constexpr double least_rough_tol = 1e-3;  // for which single precision is good enough
+
+/// The state of the iteration: logarithms of weights, -infinity for rows of zeros, and of the leverage scores tau of
+/// the rows that they scale.
+class LewisIteration {
+ public:
+  LewisIteration(Matrix& A, double p, double tol, const char* function, const RunOptions& run)
+      : A_(&A),
+        exponent_(0.5 - 1 / p),
+        function_(function),
+        progress_(run),
+        log_weights_(A.rows()),
+        log_scores_(A.rows()),
+        roots_(A.rows()) {
+    begin(tol);
+  }
+
+  [[nodiscard]] double certificate() const { return certificate_; }
+  [[nodiscard]] bool has_factor() const { return has_factor_; }
+  [[nodiscard]] const Array<double>& log_weights() const { return log_weights_; }
+
+  /// w <- w^{1 - a} tau^a, and what belongs to it. `done` and `next` tell the progress.
+  void step(double a, double done, double next) {
+    for (Index i = 0; i < log_weights_.size(); ++i)
+      if (log_weights_[i] > -infinity) log_weights_[i] += a * (log_scores_[i] - log_weights_[i]);
+    find_scores(done, next);
+  }
+
+  struct State {
+    Array<double> log_weights, log_scores;
+    double certificate = infinity;
+  };
+  void save(State& state) const {
+    if (state.log_weights.size() == 0)
+      state.log_weights = Array<double>(log_weights_.size()), state.log_scores = Array<double>(log_weights_.size());
+    std::copy(log_weights_.begin(), log_weights_.end(), state.log_weights.begin());
+    std::copy(log_scores_.begin(), log_scores_.end(), state.log_scores.begin());
+    state.certificate = certificate_;
+  }
+  void restore(const State& state) {
+    std::copy(state.log_weights.begin(), state.log_weights.end(), log_weights_.begin());
+    std::copy(state.log_scores.begin(), state.log_scores.end(), log_scores_.begin());
+    certificate_ = state.certificate;
+    has_factor_ = true;
+  }
+
+ private:
+  /// Weights that are all alike have the leverage scores of A. Where one Gram matrix of A is not accurate enough for
+  /// tol, iterations go over coordinates in which its columns are orthonormal.
+  void begin(double tol) {
+    const double accuracy = std::min(1e-3, 0.01 * tol);
+    const Whitening white = whiten(*A_, {.accuracy = accuracy}, function_, progress_.part(0, 0.05));
+    rank_ = white.rank;
+    if (white.is_exact && rank_ > 0) use_white_rows(white.P);
+    if (rank_ == 0) return std::fill(log_weights_.begin(), log_weights_.end(), -infinity);
+    is_rough_ = tol >= least_rough_tol && !white.is_exact && is_moderate(white.P.R());
+    const Array<double> scores(log_weights_.size());
+    const RunOptions part = progress_.part(0.07, 0.1);
+    if (white.is_exact)
+      A_->squared_norms(identity(), scores.span(), part);
+    else
+      A_->squared_norms(white.P, scores.span(), part);
+    const double even = std::log(static_cast<double>(rank_) / static_cast<double>(log_weights_.size()));
+    for (Index i = 0; i < scores.size(); ++i) log_weights_[i] = scores[i] > 0 ? even : -infinity;
+    nearlinear::log<double>(scores.span(), log_scores_.span(), progress_.part(0.1, 0.1));
+    judge();
+  }
+
+  [[nodiscard]] sketch::Preconditioner identity() const {
+    sketch::Square one(rank_);
+    for (Index j = 0; j < rank_; ++j) one(j, j) = 1;
+    return sketch::Preconditioner(std::move(one));
+  }
+
+  void use_white_rows(const sketch::Preconditioner& P) {
+    const Index n = A_->rows();
+    white_ = Array<double>(checked_product(rank_, n));
+    A_->whiten(P, {white_.data(), rank_, n}, progress_.part(0.05, 0.07));
+    own_ = matrix_of(TransposedView{{white_.data(), rank_, n}}, function_);
+    A_ = own_.get();
+  }
+
+  /// tau_i = v_i |R^{-T} a_i|^2 with v_i = w_i^{1 - 2 / p} and R^T R = A^T V A.
+  void find_scores(double done, double next) {
+    const Index d = A_->cols();
+    const double middle = 0.5 * (done + next);
+    for (Index i = 0; i < roots_.size(); ++i) roots_[i] = exponent_ * log_weights_[i];
+    for (Index i = 0; i < roots_.size(); ++i)
+      if (log_weights_[i] == -infinity) roots_[i] = -infinity;
+    nearlinear::exp<double>(roots_.span(), roots_.span(), progress_.part(done, done));
+    sketch::Square G(d);
+    if (is_rough_)
+      A_->rough_weighted_gram(roots_.span(), G.view(), progress_.part(done, middle));
+    else
+      A_->weighted_gram(roots_.span(), G.view(), progress_.part(done, middle));
+    std::optional<sketch::Square> R = sketch::cholesky_factor(G, unit, progress_.part(middle, middle));
+    if (is_rough_ && !(R && is_moderate(*R))) {
+      is_rough_ = false;
+      return find_scores(done, next);
+    }
+    has_factor_ = R.has_value();
+    if (!has_factor_) {
+      certificate_ = infinity;
+      return;
+    }
+    const Array<double> scores(log_weights_.size());
+    const sketch::Preconditioner P(std::move(*R));
+    if (is_rough_)
+      A_->rough_squared_norms(P, scores.span(), progress_.part(middle, next));
+    else
+      A_->squared_norms(P, scores.span(), progress_.part(middle, next));
+    for (Index i = 0; i < scores.size(); ++i) {
+      if (!is_rough_ || scores[i] > 0 || log_weights_[i] == -infinity) continue;
+      is_rough_ = false;  // a row that is too short for single precision
+      return find_scores(done, next);
+    }
+    for (Index i = 0; i < scores.size(); ++i) scores[i] *= roots_[i] * roots_[i];
+    nearlinear::log<double>(scores.span(), log_scores_.span(), progress_.part(next, next));
+    judge();
+  }
+
+  /// Whether single precision is good enough with this factor: to some 1e-4.
+  [[nodiscard]] static bool is_moderate(const sketch::Square& R) {
+    constexpr double most = 100, largest = 1e12;
+    const Array<double> lengths(R.size);
+    const sketch::Square scaled = sketch::scale_columns(R, lengths.span());
+    const auto [least_length, largest_length] = std::minmax_element(lengths.begin(), lengths.end());
+    return *largest_length < largest && *least_length > 1 / largest &&
+           sketch::estimate_condition(scaled, {.n_threads = 1}).number() <= most;
+  }
+
+  void judge() {
+    double largest = 0;
+    for (Index i = 0; i < log_weights_.size(); ++i)
+      if (log_weights_[i] > -infinity)
+        largest = std::max(largest, std::abs(std::expm1(log_scores_[i] - log_weights_[i])));
+    certificate_ = largest;
+  }
+
+  Matrix* A_;
+  double exponent_;
+  const char* function_;
+  linalg::Progress progress_;
+  Index rank_ = 0;
+  Array<double> white_;
+  std::unique_ptr<Matrix> own_;
+  Array<double> log_weights_, log_scores_, roots_;
+  double certificate_ = 0;
+  bool has_factor_ = true;
+  bool is_rough_ = false;  // in single precision
+};
+
+}  // namespace
+
+void require_valid_p(double p, const char* function) {
+  require(p >= 1 && std::isfinite(p), function, ": p is ", p, "; it must be at least 1 and finite");
+}
+
+LewisResult find_lewis_weights(Matrix& A, double p, std::span<double> weights, const LewisOptions& options,
+                               const char* function, const RunOptions& run) {
+  LewisIteration iteration(A, p, options.tol, function, run);
+  LewisResult result;
+  // The exponent that is fast near the weights, and the one that converges from everywhere.
+  const double safe = p < 2 ? p / 2 : 1;
+  double a = p == 2 ? 1 : 2 * p / (p + 2);
+  Index stalls = 0;
+  LewisIteration::State best;
+  iteration.save(best);
+  const auto done = [](Index k) { return 0.1 + 0.9 * (1 - std::pow(0.7, static_cast<double>(k))); };
+  while (best.certificate > options.tol && result.iterations < options.maxiter) {
+    const double before = iteration.certificate();
+    iteration.step(a, done(result.iterations), done(result.iterations + 1));
+    ++result.iterations;
+    if (iteration.certificate() < best.certificate) iteration.save(best);
+    stalls = iteration.certificate() < 0.9 * before ? 0 : stalls + 1;
+    constexpr Index patience = 3;
+    const bool is_at_rounding = best.certificate < 1e3 * unit * static_cast<double>(A.cols());
+    if (!iteration.has_factor() || (stalls >= patience && a != safe)) {
+      if (a == safe) {
+        result.status = LewisStatus::stagnated;
+        break;
+      }
+      iteration.restore(best);
+      a = safe;
+      stalls = 0;
+    } else if (stalls >= patience && is_at_rounding) {
+      result.status = LewisStatus::stagnated;
+      break;
+    }
+  }
+  if (result.status == LewisStatus::converged && best.certificate > options.tol) result.status = LewisStatus::maxiter;
+  if (best.certificate <= options.tol) result.status = LewisStatus::converged;
+  result.certificate = best.certificate;
+  nearlinear::exp<double>(best.log_weights.span(), weights, run);
+  return result;
+}
+
+}  // namespace sampling
+
+LewisResult lewis_weights(const StoredMatrix& A, double p, std::span<double> weights, const LewisOptions& options,
+                          const RunOptions& run) {
+  constexpr const char* name = "lewis_weights";
+  const auto matrix = sampling::matrix_of(A, name);
+  sampling::require_valid_p(p, name);
+  require(std::ssize(weights) == matrix->rows(), name, ": weights has ", weights.size(), " entries and A has ",
+          matrix->rows(), " rows");
+  require(options.tol >= 0, name, ": tol is ", options.tol, "; it must not be negative");
+  require(options.maxiter >= 0, name, ": maxiter is ", options.maxiter, "; it must not be negative");
+  return sampling::find_lewis_weights(*matrix, p, weights, options, name, run);
+}
+
+double lewis_certificate(const StoredMatrix& A, double p, std::span<const double> weights, const RunOptions& run) {
+  constexpr const char* name = "lewis_certificate";
+  const auto matrix = sampling::matrix_of(A, name);
+  const Index n = matrix->rows(), d = matrix->cols();
+  sampling::require_valid_p(p, name);
+  require(std::ssize(weights) == n, name, ": weights has ", weights.size(), " entries and A has ", n, " rows");
+  matrix->require_finite(name, run);
+  for (Index i = 0; i < n; ++i) {
+    const double weight = weights[static_cast<std::size_t>(i)];
+    require(weight >= 0 && std::isfinite(weight), name, ": weights has the entry ", weight, " at index ", i,
+            "; weights must be finite and not negative");
+  }
+  const Array<double> scaled(checked_product(n, d)), scores(n), losses = Array<double>::zeros(n);
+  linalg::Progress progress(run);
+  constexpr Index block = 256;
+  sampling::for_blocks(n, block, linalg::memory_rate, d, progress.part(0, 0.2),
+                       [&](Index begin, Index end, sampling::Scratch& scratch) {
+                         double* const roots = scratch.room(0, block);
+                         double* const ones = scratch.room(1, block);
+                         std::fill_n(ones, end - begin, 1.0);
+                         for (Index i = begin; i < end; ++i) {
+                           const double weight = weights[static_cast<std::size_t>(i)];
+                           roots[i - begin] = weight > 0 ? std::pow(weight, 0.5 - 1 / p) : 0;
+                         }
+                         matrix->copy_rows(begin, end, ones, scaled.data() + begin * d);
+                         for (Index i = begin; i < end; ++i) {
+                           double* const row = scaled.data() + i * d;
+                           const bool is_zero = std::all_of(row, row + d, [](double entry) { return entry == 0; });
+                           losses[i] = !is_zero && roots[i - begin] == 0 ? 1 : 0;
+                           for (Index j = 0; j < d; ++j) row[j] *= roots[i - begin];
+                         }
+                       });
+  const bool loses_rows = std::any_of(losses.begin(), losses.end(), [](double loss) { return loss > 0; });
+  leverage_scores(MatrixView<const double>(scaled.data(), n, d), scores.span(), {}, progress.part(0.2, 1));
+  if (loses_rows) return std::numeric_limits<double>::infinity();
+  double largest = 0;
+  for (Index i = 0; i < n; ++i) {
+    const double weight = weights[static_cast<std::size_t>(i)];
+    if (weight > 0 && scores[i] > 0) largest = std::max(largest, std::abs(scores[i] / weight - 1));
+    if (weight > 0 && scores[i] == 0) largest = std::max(largest, 1.0);
+  }
+  return largest;
+}
+
+}  // namespace nearlinear
