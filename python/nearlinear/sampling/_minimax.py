@@ -1,0 +1,76 @@
+"""Regression in the maximum norm, by SciPy's linear programming."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def minimax(A: Any, b: NDArray[np.float64], tol: float) -> tuple[NDArray[np.float64], int, float, float, int]:
+    r"""
+    Solve :math:`\min_x |A x - b|_\infty`, A an array or a csr_array; return x, status, norm, gap and iterations.
+
+    By the dual problem, which has one row for each column of A, and not two for each row:
+
+        max b^T v    with    A^T v = 0,    |v|_1 <= 1,    v = v_+ - v_-
+
+    The multipliers of A^T v = 0 are -x. Columns of A and b are scaled, because HiGHS's tolerances are absolute.
+    """
+    n, d = A.shape
+    size = float(abs(b).max()) if n > 0 else 0.0
+    if size == 0:
+        return np.zeros(d), 0, 0.0, 0.0, 0
+    lengths = _column_maxima(A)
+    scaled, rhs = _divide_columns(A, lengths), b / size
+    v, x, nit, is_out_of_iterations = _solve_dual(scaled, rhs, min(max(tol, 1e-10), 1e-7))
+    norm = float(abs(scaled @ x - rhs).max())
+    weight = float(abs(v).sum())
+    lower = max(0.0, float(rhs @ v)) / weight if weight > 0 else 0.0
+    rounding = 4 * np.finfo(np.float64).eps * (float(abs(x).sum()) + 1)  # of a residual
+    gap = 0.0 if norm - lower <= rounding else 1 - lower / norm
+    status = 0 if gap <= tol else 1 if is_out_of_iterations else 2
+    return x / lengths * size, status, norm * size, gap, nit
+
+
+def _solve_dual(
+    A: Any, b: NDArray[np.float64], tolerance: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64], int, bool]:
+    """Return v with A^T v = 0 to rounding, x, iterations, and whether there were too many."""
+    import scipy.sparse
+    from scipy.optimize import linprog
+
+    n, d = A.shape
+    side_by_side = scipy.sparse.hstack if scipy.sparse.issparse(A) else np.hstack
+    answer = linprog(
+        np.concatenate([-b, b]),
+        A_ub=np.ones((1, 2 * n)),
+        b_ub=[1.0],
+        A_eq=side_by_side([A.T, -A.T]),
+        b_eq=np.zeros(d),
+        options={"primal_feasibility_tolerance": tolerance, "dual_feasibility_tolerance": tolerance},
+    )
+    is_out_of_iterations = answer.status == 1
+    if answer.x is None or answer.eqlin.marginals is None:
+        return np.zeros(n), np.zeros(d), int(answer.nit), is_out_of_iterations
+    v = answer.x[:n] - answer.x[n:]
+    support = np.flatnonzero(v)
+    if support.size > 0:  # d + 1 rows as a rule
+        some = A[support]
+        some = some.toarray() if scipy.sparse.issparse(some) else some
+        v[support] -= some @ np.linalg.lstsq(some, v[support], rcond=None)[0]
+    return v, -np.asarray(answer.eqlin.marginals, dtype=np.float64), int(answer.nit), is_out_of_iterations
+
+
+def _column_maxima(A: Any) -> NDArray[np.float64]:
+    """Return the largest magnitude in every column, 1 for columns of zeros."""
+    maxima = abs(A).max(axis=0)
+    maxima = maxima.toarray().ravel() if hasattr(maxima, "toarray") else maxima
+    return np.where(maxima > 0, maxima, 1.0)
+
+
+def _divide_columns(A: Any, lengths: NDArray[np.float64]) -> Any:
+    import scipy.sparse
+
+    if not scipy.sparse.issparse(A):
+        return A / lengths
+    return scipy.sparse.csr_array(A @ scipy.sparse.diags(1 / lengths))
