@@ -1,0 +1,1 @@
+"""Benchmarks of scores of rows, and of samples of rows by them."""
