@@ -19,6 +19,32 @@ using nearlinear::sampling::InteriorPoint;
 constexpr Index lanes = 8;
 constexpr Index block = 512;  // rows whose columns are used for everything at once
 
+void narrow_rows(Index rows, Index cols, const double* a, Index row_stride, const double* factors, float* to) noexcept {
+  for (Index i = 0; i < rows; ++i) {
+    const double factor = factors == nullptr ? 1 : factors[i];
+    for (Index j = 0; j < cols; ++j) to[i * cols + j] = static_cast<float>(factor * a[i * row_stride + j]);
+  }
+}
+
+template <class T>
+void squared_norms(Index rows, Index cols, const T* a, double* values) noexcept {
+  for (Index i = 0; i < rows; ++i) {
+    const T* const row = a + i * cols;
+    double sums[lanes] = {};
+    Index j = 0;
+    for (; j + lanes <= cols; j += lanes)
+      for (Index lane = 0; lane < lanes; ++lane) {
+        const auto entry = static_cast<double>(row[j + lane]);
+        sums[lane] += entry * entry;
+      }
+    for (Index lane = 0; j < cols; ++j, ++lane) {
+      const auto entry = static_cast<double>(row[j]);
+      sums[lane] += entry * entry;
+    }
+    values[i] = ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]));
+  }
+}
+
 void combine(Index n, Columns v, const double* x, double* y) noexcept {
   for (Index begin = 0; begin < n; begin += block) {
     const Index size = std::min(block, n - begin);
@@ -211,6 +237,9 @@ void move(Index n, const InteriorPoint& point, const double* dv, const double* d
 }  // namespace
 
 NEARLINEAR_DEFINE_KERNELS(sampling) = {
+    .narrow_rows = narrow_rows,
+    .squared_norms = squared_norms<double>,
+    .rough_squared_norms = squared_norms<float>,
     .combine = combine,
     .reduce = reduce,
     .weighted_gram = weighted_gram,

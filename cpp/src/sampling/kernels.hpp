@@ -1,5 +1,5 @@
-/// The hot loops of `sampling`, one table per instruction set: products with the transpose of a tall matrix, and the
-/// elementwise steps of an interior point method.
+/// The hot loops of `sampling`, one table per instruction set: norms of rows, products with the transpose of a tall
+/// matrix, and the elementwise steps of an interior point method.
 #pragma once
 
 #include "core/dispatch.hpp"
@@ -25,6 +25,14 @@ struct InteriorPoint {
 };
 
 struct Kernels {
+  /// to_i <- factors_i a_i in single precision, for rows that lie `row_stride` apart; no factors are ones.
+  void (*narrow_rows)(Index rows, Index cols, const double* a, Index row_stride, const double* factors,
+                      float* to) noexcept;
+
+  /// values_i <- |a_i|^2 for rows without gaps.
+  void (*squared_norms)(Index rows, Index cols, const double* a, double* values) noexcept;
+  void (*rough_squared_norms)(Index rows, Index cols, const float* a, double* values) noexcept;
+
   /// y <- V^T x, z <- V y.
   void (*combine)(Index n, Columns v, const double* x, double* y) noexcept;
   void (*reduce)(Index n, Columns v, const double* y, double* z) noexcept;

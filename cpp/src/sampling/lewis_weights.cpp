@@ -64,22 +64,37 @@ class LewisIteration {
   /// Weights that are all alike have the leverage scores of A. Where one Gram matrix of A is not accurate enough for
   /// tol, iterations go over coordinates in which its columns are orthonormal.
   void begin(double tol) {
-    const double accuracy = std::min(1e-3, 0.01 * tol);
-    const Whitening white = whiten(*A_, {.accuracy = accuracy}, function_, progress_.part(0, 0.05));
-    rank_ = white.rank;
-    if (white.is_exact && rank_ > 0) use_white_rows(white.P);
-    if (rank_ == 0) return std::fill(log_weights_.begin(), log_weights_.end(), -infinity);
-    is_rough_ = tol >= least_rough_tol && !white.is_exact && is_moderate(white.P.R());
     const Array<double> scores(log_weights_.size());
-    const RunOptions part = progress_.part(0.07, 0.1);
-    if (white.is_exact)
-      A_->squared_norms(identity(), scores.span(), part);
-    else
-      A_->squared_norms(white.P, scores.span(), part);
+    if (tol < least_rough_tol || !begin_roughly(scores.span())) {
+      const double accuracy = std::min(1e-3, 0.01 * tol);
+      const Whitening white = whiten(*A_, {.accuracy = accuracy}, function_, progress_.part(0, 0.05));
+      rank_ = white.rank;
+      if (rank_ == 0) return std::fill(log_weights_.begin(), log_weights_.end(), -infinity);
+      if (white.is_exact) use_white_rows(white.P);
+      is_rough_ = tol >= least_rough_tol && !white.is_exact && is_moderate(white.P.R());
+      const RunOptions part = progress_.part(0.07, 0.1);
+      if (white.is_exact)
+        A_->squared_norms(identity(), scores.span(), part);
+      else
+        A_->squared_norms(white.P, scores.span(), part);
+    }
     const double even = std::log(static_cast<double>(rank_) / static_cast<double>(log_weights_.size()));
     for (Index i = 0; i < scores.size(); ++i) log_weights_[i] = scores[i] > 0 ? even : -infinity;
     nearlinear::log<double>(scores.span(), log_scores_.span(), progress_.part(0.1, 0.1));
     judge();
+  }
+
+  /// Leverage scores in single precision; false where that says nothing of the rank or of rows of zeros.
+  bool begin_roughly(std::span<double> scores) {
+    constexpr double rough_unit = std::numeric_limits<float>::epsilon() / 2;
+    sketch::Square G(A_->cols());
+    A_->rough_weighted_gram({}, G.view(), progress_.part(0, 0.05));
+    std::optional<sketch::Square> R = sketch::cholesky_factor(G, rough_unit, progress_.part(0.05, 0.05));
+    if (!R || !is_moderate(*R)) return false;
+    A_->rough_squared_norms(sketch::Preconditioner(std::move(*R)), scores, progress_.part(0.05, 0.1));
+    rank_ = A_->cols();
+    is_rough_ = std::all_of(scores.begin(), scores.end(), [](double score) { return score > 0; });
+    return is_rough_;
   }
 
   [[nodiscard]] sketch::Preconditioner identity() const {

@@ -9,6 +9,7 @@
 #include "linalg/scaling.hpp"
 #include "linalg/tables.hpp"
 #include "nearlinear/linalg/cholesky.hpp"
+#include "sampling/kernels.hpp"
 #include "sampling/parallel.hpp"
 
 namespace nearlinear::sampling {
@@ -20,19 +21,11 @@ Index rows_of_tile(Index cols) {
   return std::clamp<Index>(tile_bytes / (Index{sizeof(double)} * std::max<Index>(1, cols)) / 8 * 8, 64, 4096);
 }
 
-template <class T>
-double squared_norm(const T* row, Index size) {
-  constexpr Index lanes = 8;
-  double sums[lanes] = {};
-  const auto square = [row](Index j) { return static_cast<double>(row[j]) * static_cast<double>(row[j]); };
-  Index j = 0;
-  for (; j + lanes <= size; j += lanes)
-    for (Index lane = 0; lane < lanes; ++lane) sums[lane] += square(j + lane);
-  for (Index lane = 0; j < size; ++j, ++lane) sums[lane] += square(j);
-  return ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]));
+double squared_norm(const double* row, Index size) {
+  double value = 0;
+  kernels().squared_norms(1, size, row, &value);
+  return value;
 }
-
-float as_float(double entry) { return static_cast<float>(entry); }
 
 void multiply(Index rows, Index cols, const double* tile, MatrixView<const double> M, double* product) {
   std::fill_n(product, rows * M.cols(), 0.0);
@@ -40,15 +33,58 @@ void multiply(Index rows, Index cols, const double* tile, MatrixView<const doubl
                                 M.cols());
 }
 
+/// R^{-1} for an upper triangular R, by panels of columns: products with it do without what is zero below the diagonal.
+template <class T>
+class TriangularInverse {
+ public:
+  explicit TriangularInverse(const sketch::Square& R) : size_(R.size), entries_(R.size * R.size) {
+    const sketch::Square inverse(size_);
+    for (Index j = 0; j < size_; ++j) inverse(j, j) = 1;
+    triangular_solve<double>(Triangle::upper, Transpose::no, R.view(), inverse.view(), {.n_threads = 1});
+    std::transform(inverse.entries.begin(), inverse.entries.end(), entries_.begin(),
+                   [](double entry) { return static_cast<T>(entry); });
+  }
+
+  /// product <- A R^{-1} for rows that lie `stride` apart.
+  void multiply(Index rows, const T* a, Index stride, T* product) const {
+    const auto gemm = linalg::gemm_kernel<T>();
+    std::fill_n(product, rows * size_, T{0});
+    for (Index begin = 0; begin < size_; begin += panel) {
+      const Index end = std::min(size_, begin + panel);
+      gemm(rows, end - begin, end, T{1}, {a, stride, 1}, {entries_.data() + begin, size_, 1}, product + begin, size_);
+    }
+  }
+
+ private:
+  static constexpr Index panel = 32;  // columns
+
+  Index size_;
+  Array<T> entries_;
+};
+
+/// Whether products with the inverse of R are as good as solving with R: up to some 1e-11.
+bool has_good_inverse(const sketch::Square& R) {
+  constexpr double most = 1e4;
+  const Array<double> lengths(R.size);
+  return sketch::estimate_condition(sketch::scale_columns(R, lengths.span()), {.n_threads = 1}).number() <= most;
+}
+
 /// What both kinds of matrices do by dense tiles.
 class TiledMatrix : public Matrix {
  public:
   void squared_norms(const sketch::Preconditioner& P, std::span<double> values, const RunOptions& run) override {
-    const Index k = P.rank();
-    for_tiles(cols() * k, std::max(cols(), k), run, [&](Index begin, Index end, double* tile, double* scratch) {
+    const Index d = cols(), k = P.rank();
+    if (P.is_triangular() && has_good_inverse(P.R())) {
+      const TriangularInverse<double> inverse(P.R());
+      return for_rows(d * d, run, [&](Index begin, Index end, const double* rows, Index stride, Scratch& scratch) {
+        double* const white = scratch.room(2, rows_of_tile(d) * d);
+        inverse.multiply(end - begin, rows, stride, white);
+        kernels().squared_norms(end - begin, d, white, &values[static_cast<std::size_t>(begin)]);
+      });
+    }
+    for_tiles(d * k, std::max(d, k), run, [&](Index begin, Index end, double* tile, double* scratch) {
       const double* const white = whiten_tile(P, end - begin, tile, scratch);
-      for (Index i = begin; i < end; ++i)
-        values[static_cast<std::size_t>(i)] = squared_norm(white + (i - begin) * k, k);
+      kernels().squared_norms(end - begin, k, white, &values[static_cast<std::size_t>(begin)]);
     });
   }
 
@@ -59,37 +95,35 @@ class TiledMatrix : public Matrix {
     const Array<double> total(d * d);
     const auto syrk = linalg::syrk_kernel<float>();
     Monitor monitor(run.keep_going);
-    linalg::sum_over_groups<double>(groups, d * d, threads, monitor, total.data(),
-                                    [&](Index group, double* sum, const linalg::Poll& poll) {
-                                      const linalg::RowGroup part(n, block, groups, group);
-                                      const Array<double> tile(block * d);
-                                      const Array<float> rough(block * d), products(d * d);
-                                      for (Index begin = part.begin; begin < part.end; begin += block) {
-                                        poll(part.fraction(begin));
-                                        const Index end = std::min(part.end, begin + block), size = (end - begin) * d;
-                                        copy_rows(begin, end, roots.data() + begin, tile.data());
-                                        std::transform(tile.data(), tile.data() + size, rough.data(), as_float);
-                                        std::fill(products.begin(), products.end(), 0.0F);
-                                        syrk(d, end - begin, 1.0F, {rough.data(), 1, d}, products.data(), d);
-                                        for (Index k = 0; k < d * d; ++k) sum[k] += static_cast<double>(products[k]);
-                                      }
-                                    });
+    linalg::sum_over_groups<double>(
+        groups, d * d, threads, monitor, total.data(), [&](Index group, double* sum, const linalg::Poll& poll) {
+          const linalg::RowGroup part(n, block, groups, group);
+          const Array<float> rough(block * d), products(d * d);
+          Scratch scratch;
+          for (Index begin = part.begin; begin < part.end; begin += block) {
+            poll(part.fraction(begin));
+            const Index end = std::min(part.end, begin + block);
+            const auto [data, stride] = rows_at(begin, end, scratch);
+            const double* const factors = roots.empty() ? nullptr : &roots[static_cast<std::size_t>(begin)];
+            kernels().narrow_rows(end - begin, d, data, stride, factors, rough.data());
+            std::fill(products.begin(), products.end(), 0.0F);
+            syrk(d, end - begin, 1.0F, {rough.data(), 1, d}, products.data(), d);
+            for (Index k = 0; k < d * d; ++k) sum[k] += static_cast<double>(products[k]);
+          }
+        });
     for (Index i = 0; i < d; ++i)
       for (Index j = 0; j <= i; ++j) G(i, j) = G(j, i) = total[i * d + j];
   }
 
   void rough_squared_norms(const sketch::Preconditioner& P, std::span<double> values, const RunOptions& run) override {
-    const Index d = cols();
-    const Array<float> factor(d * d);
-    std::transform(P.R().entries.begin(), P.R().entries.end(), factor.begin(), as_float);
-    const linalg::Triangular<float> R{{factor.data(), d, 1}, d, false};
-    for_tiles(d * d / 2, 0, run, [&](Index begin, Index end, const double* tile, double*) {
-      const Index size = (end - begin) * d;
-      const Array<float> rough(size);
-      std::transform(tile, tile + size, rough.data(), as_float);
-      linalg::solve_on_this_thread(R, true, MatrixView<float>(rough.data(), end - begin, d));
-      for (Index i = 0; i < end - begin; ++i)
-        values[static_cast<std::size_t>(begin + i)] = squared_norm(&rough[i * d], d);
+    const Index d = cols(), size = rows_of_tile(d) * d;
+    const TriangularInverse<float> inverse(P.R());
+    for_rows(d * d / 2, run, [&](Index begin, Index end, const double* rows, Index stride, Scratch& scratch) {
+      float* const rough = scratch.rough_room(0, size);
+      float* const white = scratch.rough_room(1, size);
+      kernels().narrow_rows(end - begin, d, rows, stride, nullptr, rough);
+      inverse.multiply(end - begin, rough, d, white);
+      kernels().rough_squared_norms(end - begin, d, white, &values[static_cast<std::size_t>(begin)]);
     });
   }
 
@@ -108,6 +142,34 @@ class TiledMatrix : public Matrix {
 
  protected:
   using Matrix::Matrix;
+
+  /// The matrix where its rows lie in memory as they are; else null.
+  [[nodiscard]] virtual const MatrixView<const double>* plain() const { return nullptr; }
+
+  struct RowsInMemory {
+    const double* data;
+    Index stride;
+  };
+  /// Rows as they lie, or a copy.
+  [[nodiscard]] RowsInMemory rows_at(Index begin, Index end, Scratch& scratch) const {
+    if (plain() != nullptr) return {plain()->data() + begin * plain()->row_stride(), plain()->row_stride()};
+    const Index d = cols(), size = rows_of_tile(d);
+    double* const tile = scratch.room(0, size * d);
+    double* const ones = scratch.room(1, size);
+    std::fill_n(ones, end - begin, 1.0);
+    copy_rows(begin, end, ones, tile);
+    return {tile, d};
+  }
+
+  /// body(begin, end, rows, stride, scratch), where rows are only read.
+  template <class Body>
+  void for_rows(Index operations, const RunOptions& run, const Body& body) const {
+    for_blocks(rows(), rows_of_tile(cols()), linalg::product_rate, operations, run,
+               [&](Index begin, Index end, Scratch& scratch) {
+                 const RowsInMemory at = rows_at(begin, end, scratch);
+                 body(begin, end, at.data, at.stride, scratch);
+               });
+  }
 
   template <class Body>
   void for_tiles(Index operations, Index scratch_cols, const RunOptions& run, const Body& body) const {
@@ -151,6 +213,7 @@ class DenseMatrix final : public TiledMatrix {
   }
 
   void rescale(int exponent) override { source_.rescale(-exponent, 0); }
+  [[nodiscard]] const MatrixView<const double>* plain() const override { return source_.plain(); }
 
  private:
   [[nodiscard]] sketch::DenseRows<double> source(std::span<const double> roots) const {
