@@ -9,9 +9,10 @@
 
 namespace nearlinear::sampling {
 
-/// With a good guess, most signs of V^T x are known: only rows whose residual is small stay, the others become a linear
-/// term (Portnoy and Koenker, section 6). A dual solution of what is left, with these signs, is one of the whole, be
-/// they right or not: the bound holds in any case, and where it does not meet the value, wrong signs are given back.
+/// With a good guess, most signs of V^T x are known: only rows whose residual is small for their length stay, the
+/// others become a linear term (Portnoy and Koenker, section 6). A dual solution of what is left, with these signs, is
+/// one of the whole, be they right or not: the bound holds in any case, and where it does not meet the value, wrong
+/// signs are given back.
 ProgramResult RowProgram::solve_by_fixed_signs(std::span<const double> c, double t, std::span<double> x,
                                                const ProgramOptions& options, Scratch& scratch) const {
   const Index n = rows(), d = cols();
@@ -21,24 +22,27 @@ ProgramResult RowProgram::solve_by_fixed_signs(std::span<const double> c, double
     return solve_least_absolute(V_, weights_, no_term.span(), c, t, x, options, scratch);
 
   const auto size_of = [](Index size) { return static_cast<std::size_t>(size); };
-  const std::span<double> y(scratch.room(16, n), size_of(n)), sizes(scratch.room(17, n), size_of(n)),
+  const std::span<double> y(scratch.room(16, n), size_of(n)), distances(scratch.room(17, n), size_of(n)),
       signs(scratch.room(18, n), size_of(n)), g(scratch.room(19, d), size_of(d));
   ProgramResult result;
-  result.bound = -std::numeric_limits<double>::infinity();
+  constexpr double infinity = std::numeric_limits<double>::infinity();
+  result.bound = -infinity;
   std::vector<Index> kept;
   constexpr int most_rounds = 4;
+  constexpr Index patience = 50;                      // iterations: with wrong signs, there may be no minimum
   const double enough = std::max(options.tol, 1e-7);  // which rounding may keep a part from, and all rows as well
   for (int round = 0; round < most_rounds; ++round) {
-    // The rows with the smallest residuals stay; g is the sum of the others with their signs.
+    // The rows nearest to a change of sign stay; g is the sum of the others with their signs.
     kernels().combine(n, columns(V_), x.data(), y.data());
-    for (std::size_t j = 0; j < y.size(); ++j) sizes[j] = std::abs(y[j]);
-    const auto wanted = sizes.begin() + n / (round == 0 ? 4 : 8);
-    std::nth_element(sizes.begin(), wanted, sizes.end());
+    for (Index j = 0; j < n; ++j)
+      distances[size_of(j)] = lengths_[j] > 0 ? std::abs(y[size_of(j)]) / lengths_[j] : infinity;
+    const auto wanted = distances.begin() + n / (round == 0 ? 4 : 8);
+    std::nth_element(distances.begin(), wanted, distances.end());
     const double threshold = *wanted;
     kept.clear();
     for (Index j = 0; j < n; ++j) {
       const double residual = y[size_of(j)];
-      const bool stays = std::abs(residual) <= threshold;
+      const bool stays = std::abs(residual) <= threshold * lengths_[j];
       if (stays) kept.push_back(j);
       signs[size_of(j)] = stays ? 0 : std::copysign(weights_[size_of(j)], residual);
     }
@@ -51,6 +55,7 @@ ProgramResult RowProgram::solve_by_fixed_signs(std::span<const double> c, double
       for (Index j = 0; j < size; ++j) part[k * size + j] = V_(k, kept[size_of(j)]);
     for (Index j = 0; j < size; ++j) part_weights[size_of(j)] = weights_[size_of(kept[size_of(j)])];
     ProgramOptions of_round = options;
+    of_round.maxiter = std::min(options.maxiter, patience);
     of_round.is_rough = round == 0;  // its signs are not yet all right
     if (of_round.is_rough) of_round.tol = std::max(options.tol, 1e-2);
     const ProgramResult of_part = solve_least_absolute({part, d, size}, part_weights, g, c, t, x, of_round, scratch);

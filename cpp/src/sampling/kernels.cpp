@@ -19,10 +19,15 @@ using nearlinear::sampling::InteriorPoint;
 constexpr Index lanes = 8;
 constexpr Index block = 512;  // rows whose columns are used for everything at once
 
-void narrow_rows(Index rows, Index cols, const double* a, Index row_stride, const double* factors, float* to) noexcept {
+void narrow_rows(Index rows, Index cols, const double* a, Index row_stride, float* to) noexcept {
+  for (Index i = 0; i < rows; ++i)
+    for (Index j = 0; j < cols; ++j) to[i * cols + j] = static_cast<float>(a[i * row_stride + j]);
+}
+
+void scale_rows(Index rows, Index cols, const double* factors, float* a) noexcept {
   for (Index i = 0; i < rows; ++i) {
-    const double factor = factors == nullptr ? 1 : factors[i];
-    for (Index j = 0; j < cols; ++j) to[i * cols + j] = static_cast<float>(factor * a[i * row_stride + j]);
+    const auto factor = static_cast<float>(factors[i]);
+    for (Index j = 0; j < cols; ++j) a[i * cols + j] *= factor;
   }
 }
 
@@ -238,6 +243,7 @@ void move(Index n, const InteriorPoint& point, const double* dv, const double* d
 
 NEARLINEAR_DEFINE_KERNELS(sampling) = {
     .narrow_rows = narrow_rows,
+    .scale_rows = scale_rows,
     .squared_norms = squared_norms<double>,
     .rough_squared_norms = squared_norms<float>,
     .combine = combine,

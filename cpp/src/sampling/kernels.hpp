@@ -25,9 +25,9 @@ struct InteriorPoint {
 };
 
 struct Kernels {
-  /// to_i <- factors_i a_i in single precision, for rows that lie `row_stride` apart; no factors are ones.
-  void (*narrow_rows)(Index rows, Index cols, const double* a, Index row_stride, const double* factors,
-                      float* to) noexcept;
+  /// to <- A in single precision, for rows that lie `row_stride` apart; rows_i <- factors_i rows_i.
+  void (*narrow_rows)(Index rows, Index cols, const double* a, Index row_stride, float* to) noexcept;
+  void (*scale_rows)(Index rows, Index cols, const double* factors, float* a) noexcept;
 
   /// values_i <- |a_i|^2 for rows without gaps.
   void (*squared_norms)(Index rows, Index cols, const double* a, double* values) noexcept;

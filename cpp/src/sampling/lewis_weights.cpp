@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <vector>
 
 #include "linalg/progress.hpp"
 #include "nearlinear/linalg/elementwise.hpp"
@@ -14,7 +15,6 @@ namespace {
 
 constexpr double unit = std::numeric_limits<double>::epsilon() / 2;
 constexpr double infinity = std::numeric_limits<double>::infinity();
-constexpr double least_rough_tol = 1e-3;  // for which single precision is good enough
 
 /// The state of the iteration: logarithms of weights, -infinity for rows of zeros, and of the leverage scores tau of
 /// the rows that they scale.
@@ -65,36 +65,20 @@ class LewisIteration {
   /// tol, iterations go over coordinates in which its columns are orthonormal.
   void begin(double tol) {
     const Array<double> scores(log_weights_.size());
-    if (tol < least_rough_tol || !begin_roughly(scores.span())) {
-      const double accuracy = std::min(1e-3, 0.01 * tol);
-      const Whitening white = whiten(*A_, {.accuracy = accuracy}, function_, progress_.part(0, 0.05));
-      rank_ = white.rank;
-      if (rank_ == 0) return std::fill(log_weights_.begin(), log_weights_.end(), -infinity);
-      if (white.is_exact) use_white_rows(white.P);
-      is_rough_ = tol >= least_rough_tol && !white.is_exact && is_moderate(white.P.R());
-      const RunOptions part = progress_.part(0.07, 0.1);
-      if (white.is_exact)
-        A_->squared_norms(identity(), scores.span(), part);
-      else
-        A_->squared_norms(white.P, scores.span(), part);
+    const double accuracy = std::min(1e-3, 0.01 * tol);
+    const Whitening white = whiten(*A_, {.accuracy = accuracy}, function_, progress_.part(0, 0.05));
+    rank_ = white.rank;
+    if (rank_ == 0) return std::fill(log_weights_.begin(), log_weights_.end(), -infinity);
+    if (white.is_exact) {
+      use_white_rows(white.P);
+      A_->squared_norms(identity(), scores.span(), progress_.part(0.07, 0.1));
+    } else {
+      A_->squared_norms(white.P, scores.span(), progress_.part(0.05, 0.1));
     }
     const double even = std::log(static_cast<double>(rank_) / static_cast<double>(log_weights_.size()));
     for (Index i = 0; i < scores.size(); ++i) log_weights_[i] = scores[i] > 0 ? even : -infinity;
     nearlinear::log<double>(scores.span(), log_scores_.span(), progress_.part(0.1, 0.1));
     judge();
-  }
-
-  /// Leverage scores in single precision; false where that says nothing of the rank or of rows of zeros.
-  bool begin_roughly(std::span<double> scores) {
-    constexpr double rough_unit = std::numeric_limits<float>::epsilon() / 2;
-    sketch::Square G(A_->cols());
-    A_->rough_weighted_gram({}, G.view(), progress_.part(0, 0.05));
-    std::optional<sketch::Square> R = sketch::cholesky_factor(G, rough_unit, progress_.part(0.05, 0.05));
-    if (!R || !is_moderate(*R)) return false;
-    A_->rough_squared_norms(sketch::Preconditioner(std::move(*R)), scores, progress_.part(0.05, 0.1));
-    rank_ = A_->cols();
-    is_rough_ = std::all_of(scores.begin(), scores.end(), [](double score) { return score > 0; });
-    return is_rough_;
   }
 
   [[nodiscard]] sketch::Preconditioner identity() const {
@@ -120,44 +104,18 @@ class LewisIteration {
       if (log_weights_[i] == -infinity) roots_[i] = -infinity;
     nearlinear::exp<double>(roots_.span(), roots_.span(), progress_.part(done, done));
     sketch::Square G(d);
-    if (is_rough_)
-      A_->rough_weighted_gram(roots_.span(), G.view(), progress_.part(done, middle));
-    else
-      A_->weighted_gram(roots_.span(), G.view(), progress_.part(done, middle));
+    A_->weighted_gram(roots_.span(), G.view(), progress_.part(done, middle));
     std::optional<sketch::Square> R = sketch::cholesky_factor(G, unit, progress_.part(middle, middle));
-    if (is_rough_ && !(R && is_moderate(*R))) {
-      is_rough_ = false;
-      return find_scores(done, next);
-    }
     has_factor_ = R.has_value();
     if (!has_factor_) {
       certificate_ = infinity;
       return;
     }
     const Array<double> scores(log_weights_.size());
-    const sketch::Preconditioner P(std::move(*R));
-    if (is_rough_)
-      A_->rough_squared_norms(P, scores.span(), progress_.part(middle, next));
-    else
-      A_->squared_norms(P, scores.span(), progress_.part(middle, next));
-    for (Index i = 0; i < scores.size(); ++i) {
-      if (!is_rough_ || scores[i] > 0 || log_weights_[i] == -infinity) continue;
-      is_rough_ = false;  // a row that is too short for single precision
-      return find_scores(done, next);
-    }
+    A_->squared_norms(sketch::Preconditioner(std::move(*R)), scores.span(), progress_.part(middle, next));
     for (Index i = 0; i < scores.size(); ++i) scores[i] *= roots_[i] * roots_[i];
     nearlinear::log<double>(scores.span(), log_scores_.span(), progress_.part(next, next));
     judge();
-  }
-
-  /// Whether single precision is good enough with this factor: to some 1e-4.
-  [[nodiscard]] static bool is_moderate(const sketch::Square& R) {
-    constexpr double most = 100, largest = 1e12;
-    const Array<double> lengths(R.size);
-    const sketch::Square scaled = sketch::scale_columns(R, lengths.span());
-    const auto [least_length, largest_length] = std::minmax_element(lengths.begin(), lengths.end());
-    return *largest_length < largest && *least_length > 1 / largest &&
-           sketch::estimate_condition(scaled, {.n_threads = 1}).number() <= most;
   }
 
   void judge() {
@@ -178,10 +136,16 @@ class LewisIteration {
   Array<double> log_weights_, log_scores_, roots_;
   double certificate_ = 0;
   bool has_factor_ = true;
-  bool is_rough_ = false;  // in single precision
 };
 
 }  // namespace
+
+std::vector<double> exponents_of(double p) {
+  if (p == 2) return {1};
+  const double local = 2 * p / (p + 2), of_many_rows = p / 2;
+  if (p < 2) return {of_many_rows};  // which converges from everywhere, too
+  return {of_many_rows, local, 1};
+}
 
 void require_valid_p(double p, const char* function) {
   require(p >= 1 && std::isfinite(p), function, ": p is ", p, "; it must be at least 1 and finite");
@@ -189,32 +153,31 @@ void require_valid_p(double p, const char* function) {
 
 LewisResult find_lewis_weights(Matrix& A, double p, std::span<double> weights, const LewisOptions& options,
                                const char* function, const RunOptions& run) {
+  constexpr double least_rough_tol = 1e-3;  // for which single precision is good enough
+  if (options.tol >= least_rough_tol)
+    if (const auto result = find_rough_lewis_weights(A, p, weights, options, run)) return *result;
   LewisIteration iteration(A, p, options.tol, function, run);
   LewisResult result;
-  // The exponent that is fast near the weights, and the one that converges from everywhere.
-  const double safe = p < 2 ? p / 2 : 1;
-  double a = p == 2 ? 1 : 2 * p / (p + 2);
+  const std::vector<double> exponents = exponents_of(p);
+  std::size_t which = 0;
   Index stalls = 0;
   LewisIteration::State best;
   iteration.save(best);
   const auto done = [](Index k) { return 0.1 + 0.9 * (1 - std::pow(0.7, static_cast<double>(k))); };
   while (best.certificate > options.tol && result.iterations < options.maxiter) {
     const double before = iteration.certificate();
-    iteration.step(a, done(result.iterations), done(result.iterations + 1));
+    iteration.step(exponents[which], done(result.iterations), done(result.iterations + 1));
     ++result.iterations;
     if (iteration.certificate() < best.certificate) iteration.save(best);
-    stalls = iteration.certificate() < 0.9 * before ? 0 : stalls + 1;
     constexpr Index patience = 3;
+    const bool is_last = which + 1 == exponents.size();
     const bool is_at_rounding = best.certificate < 1e3 * unit * static_cast<double>(A.cols());
-    if (!iteration.has_factor() || (stalls >= patience && a != safe)) {
-      if (a == safe) {
-        result.status = LewisStatus::stagnated;
-        break;
-      }
+    stalls = iteration.certificate() < 0.9 * before ? 0 : stalls + 1;
+    if (!is_last && (!iteration.has_factor() || iteration.certificate() > before || stalls >= patience)) {
       iteration.restore(best);
-      a = safe;
+      ++which;
       stalls = 0;
-    } else if (stalls >= patience && is_at_rounding) {
+    } else if (!iteration.has_factor() || (stalls >= patience && is_at_rounding)) {
       result.status = LewisStatus::stagnated;
       break;
     }

@@ -88,43 +88,41 @@ class TiledMatrix : public Matrix {
     });
   }
 
-  void rough_weighted_gram(std::span<const double> roots, MatrixView<double> G, const RunOptions& run) override {
+  void reweighted_gram(const sketch::Square* R, const Reweigh& reweigh, MatrixView<double> G,
+                       const RunOptions& run) override {
     const Index n = rows(), d = cols(), block = rows_of_tile(d);
     const Index groups = linalg::group_count(n, block, d * d * Index{sizeof(double)});
     const int threads = linalg::threads_at(linalg::product_rate, run.n_threads, n, d, d);
     const Array<double> total(d * d);
     const auto syrk = linalg::syrk_kernel<float>();
+    const std::optional<TriangularInverse<float>> inverse =
+        R == nullptr ? std::nullopt : std::make_optional<TriangularInverse<float>>(*R);
     Monitor monitor(run.keep_going);
     linalg::sum_over_groups<double>(
         groups, d * d, threads, monitor, total.data(), [&](Index group, double* sum, const linalg::Poll& poll) {
           const linalg::RowGroup part(n, block, groups, group);
-          const Array<float> rough(block * d), products(d * d);
+          const Array<float> rough(block * d), white(inverse ? block * d : 0), products(d * d);
+          const Array<double> values(block);
           Scratch scratch;
           for (Index begin = part.begin; begin < part.end; begin += block) {
             poll(part.fraction(begin));
-            const Index end = std::min(part.end, begin + block);
+            const Index end = std::min(part.end, begin + block), count = end - begin;
             const auto [data, stride] = rows_at(begin, end, scratch);
-            const double* const factors = roots.empty() ? nullptr : &roots[static_cast<std::size_t>(begin)];
-            kernels().narrow_rows(end - begin, d, data, stride, factors, rough.data());
+            kernels().narrow_rows(count, d, data, stride, rough.data());
+            std::fill_n(values.data(), count, 1.0);
+            if (inverse) {
+              inverse->multiply(count, rough.data(), d, white.data());
+              kernels().rough_squared_norms(count, d, white.data(), values.data());
+            }
+            reweigh(begin, end, values.data());
+            kernels().scale_rows(count, d, values.data(), rough.data());
             std::fill(products.begin(), products.end(), 0.0F);
-            syrk(d, end - begin, 1.0F, {rough.data(), 1, d}, products.data(), d);
+            syrk(d, count, 1.0F, {rough.data(), 1, d}, products.data(), d);
             for (Index k = 0; k < d * d; ++k) sum[k] += static_cast<double>(products[k]);
           }
         });
     for (Index i = 0; i < d; ++i)
       for (Index j = 0; j <= i; ++j) G(i, j) = G(j, i) = total[i * d + j];
-  }
-
-  void rough_squared_norms(const sketch::Preconditioner& P, std::span<double> values, const RunOptions& run) override {
-    const Index d = cols(), size = rows_of_tile(d) * d;
-    const TriangularInverse<float> inverse(P.R());
-    for_rows(d * d / 2, run, [&](Index begin, Index end, const double* rows, Index stride, Scratch& scratch) {
-      float* const rough = scratch.rough_room(0, size);
-      float* const white = scratch.rough_room(1, size);
-      kernels().narrow_rows(end - begin, d, rows, stride, nullptr, rough);
-      inverse.multiply(end - begin, rough, d, white);
-      kernels().rough_squared_norms(end - begin, d, white, &values[static_cast<std::size_t>(begin)]);
-    });
   }
 
   void projected_norms(MatrixView<const double> M, std::span<double> values, const RunOptions& run) override {

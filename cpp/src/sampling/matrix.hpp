@@ -1,6 +1,7 @@
 /// The matrix whose rows are sampled, however it is stored, and the passes over it.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 
@@ -27,11 +28,12 @@ class Matrix {
   /// values_i <- |P^T a_i|^2.
   virtual void squared_norms(const sketch::Preconditioner& P, std::span<double> values, const RunOptions& run) = 0;
 
-  /// The same two in single precision, with sums in double, at twice the speed: for well-conditioned matrices of
-  /// moderate scale. P is triangular.
-  virtual void rough_weighted_gram(std::span<const double> roots, MatrixView<double> G, const RunOptions& run) = 0;
-  virtual void rough_squared_norms(const sketch::Preconditioner& P, std::span<double> values,
-                                   const RunOptions& run) = 0;
+  /// In single precision, with sums in double, for well-conditioned matrices of moderate scale: G <- A^T W A where
+  /// reweigh(begin, end, values) makes of values_i = |R^{-T} a_i|^2 the roots of the rows' weights, or of ones where
+  /// there is no R. It is called for blocks of rows by several threads.
+  using Reweigh = std::function<void(Index begin, Index end, double* values)>;
+  virtual void reweighted_gram(const sketch::Square* R, const Reweigh& reweigh, MatrixView<double> G,
+                               const RunOptions& run) = 0;
 
   /// values_i <- |a_i^T M|^2 for M of d x k, stored by rows.
   virtual void projected_norms(MatrixView<const double> M, std::span<double> values, const RunOptions& run) = 0;

@@ -20,15 +20,7 @@ class Scratch {
     return pieces_[piece].data();
   }
 
-  /// The same in single precision.
-  float* rough_room(std::size_t piece, Index size) {
-    if (rough_pieces_.size() <= piece) rough_pieces_.resize(piece + 1);
-    if (rough_pieces_[piece].size() < size) rough_pieces_[piece] = Array<float>(size);
-    return rough_pieces_[piece].data();
-  }
-
  private:
-  std::vector<Array<float>> rough_pieces_;
   std::vector<Array<double>> pieces_;
 };
 

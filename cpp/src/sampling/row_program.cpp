@@ -58,10 +58,13 @@ void solve_definite(const sketch::Square& L, double* x) {
 }
 
 RowProgram::RowProgram(MatrixView<const double> V, std::span<const double> weights, LossFunction loss)
-    : V_(V), weights_(weights), loss_(loss), metric_(V.rows()) {
+    : V_(V), weights_(weights), loss_(loss), metric_(V.rows()), lengths_(Array<double>::zeros(V.cols())) {
   Scratch scratch;
   weighted_gram(V_, weights_.data(), metric_, scratch);
   (void)factor_definite(metric_);
+  for (Index k = 0; k < V.rows(); ++k)
+    for (Index j = 0; j < V.cols(); ++j) lengths_[j] += V(k, j) * V(k, j);
+  for (double& length : lengths_) length = std::sqrt(length);
 }
 
 double RowProgram::value(std::span<const double> x, Scratch& scratch) const {

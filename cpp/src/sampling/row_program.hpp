@@ -56,6 +56,7 @@ class RowProgram {
   std::span<const double> weights_;
   LossFunction loss_;
   sketch::Square metric_;  ///< the Cholesky factor of V W V^T, lower
+  Array<double> lengths_;  ///< |v_j|
 };
 
 /// A <- L, A + (a little of its diagonal) = L L^T, for a symmetric A that is positive definite but for rounding. False
