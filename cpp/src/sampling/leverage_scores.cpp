@@ -18,8 +18,8 @@ using sampling::Whitening;
 
 constexpr const char* caller = "leverage_scores";
 constexpr double eps = std::numeric_limits<double>::epsilon();
-constexpr Index rows_per_column = 12;    // of the sketch
-constexpr Index projected_columns = 96;  // of a_i R^{-1}
+constexpr Index rows_per_column = 12, further_rows = 128;  // of the sketch
+constexpr Index projected_columns = 96;                    // of a_i R^{-1}
 
 /// Rounding may take a score out of its range.
 void clip(std::span<double> scores) {
@@ -99,7 +99,7 @@ LeverageResult wide_scores(Matrix& A, std::span<double> scores, const LeverageOp
 /// R of a sketch, and a_i R^{-1} or random projections of it.
 LeverageResult sketched_scores(Matrix& A, std::span<double> scores, const LeverageOptions& options,
                                const RunOptions& run) {
-  const Index d = A.cols(), m = rows_per_column * d;
+  const Index d = A.cols(), m = rows_per_column * d + further_rows;
   linalg::Progress progress(run);
   const SketchKind kind = A.passes().is_sparse() ? SketchKind::sjlt : SketchKind::block_hadamard;
   const SketchSpec spec = sketch_for(A.rows(), d, kind, m, options.seed);
@@ -145,7 +145,7 @@ LeverageResult leverage_scores(const StoredMatrix& A, std::span<double> scores, 
           options.rcond.value_or(0), "; it must be at least 0 and below 1");
   if (n < d) return wide_scores(*matrix, scores, options, run);
   constexpr Index shortened = 4;  // by less, a sketch does not pay
-  if (options.method == LeverageMethod::sketch && n / d >= shortened * rows_per_column)
+  if (options.method == LeverageMethod::sketch && n / shortened >= rows_per_column * d + further_rows)
     return sketched_scores(*matrix, scores, options, run);
   return exact_scores(*matrix, scores, options, run);
 }

@@ -141,7 +141,6 @@ class LewisIteration {
 }  // namespace
 
 std::vector<double> exponents_of(double p) {
-  if (p == 2) return {1};
   const double local = 2 * p / (p + 2), of_many_rows = p / 2;
   if (p < 2) return {of_many_rows};  // which converges from everywhere, too
   return {of_many_rows, local, 1};
@@ -153,6 +152,12 @@ void require_valid_p(double p, const char* function) {
 
 LewisResult find_lewis_weights(Matrix& A, double p, std::span<double> weights, const LewisOptions& options,
                                const char* function, const RunOptions& run) {
+  if (p == 2) {
+    const Whitening white = whiten(A, {}, function, run);
+    if (white.rank == 0) return std::fill(weights.begin(), weights.end(), 0.0), LewisResult{};
+    A.squared_norms(white.P, weights, run);
+    return {};
+  }
   constexpr double least_rough_tol = 1e-3;  // for which single precision is good enough
   if (options.tol >= least_rough_tol)
     if (const auto result = find_rough_lewis_weights(A, p, weights, options, run)) return *result;
@@ -231,18 +236,24 @@ double lewis_certificate(const StoredMatrix& A, double p, std::span<const double
                          for (Index i = begin; i < end; ++i) {
                            double* const row = scaled.data() + i * d;
                            const bool is_zero = std::all_of(row, row + d, [](double entry) { return entry == 0; });
-                           losses[i] = !is_zero && roots[i - begin] == 0 ? 1 : 0;
+                           if (!is_zero && roots[i - begin] == 0) losses[i] = 1;
+                           if (is_zero) roots[i - begin] = 0;
                            for (Index j = 0; j < d; ++j) row[j] *= roots[i - begin];
                          }
                        });
   const bool loses_rows = std::any_of(losses.begin(), losses.end(), [](double loss) { return loss > 0; });
-  leverage_scores(MatrixView<const double>(scaled.data(), n, d), scores.span(), {}, progress.part(0.2, 1));
+  if (n < d) {
+    leverage_scores(MatrixView<const double>(scaled.data(), n, d), scores.span(), {}, progress.part(0.2, 1));
+  } else {  // to more digits than leverage scores as such need
+    const auto rows = sampling::matrix_of(MatrixView<const double>(scaled.data(), n, d), name);
+    const sampling::Whitening white = sampling::whiten(*rows, {.accuracy = 1e-12}, name, progress.part(0.2, 0.7));
+    rows->squared_norms(white.P, scores.span(), progress.part(0.7, 1));
+  }
   if (loses_rows) return std::numeric_limits<double>::infinity();
   double largest = 0;
   for (Index i = 0; i < n; ++i) {
     const double weight = weights[static_cast<std::size_t>(i)];
     if (weight > 0 && scores[i] > 0) largest = std::max(largest, std::abs(scores[i] / weight - 1));
-    if (weight > 0 && scores[i] == 0) largest = std::max(largest, 1.0);
   }
   return largest;
 }

@@ -97,7 +97,7 @@ class NewtonMethod {
     std::copy(gradient_.begin(), gradient_.end(), dx_.begin());
     solve_definite(H_, toward_.data());
     solve_definite(H_, dx_.data());
-    const double mu = dot(c_, dx_) / dot(c_, toward_);
+    const double length = dot(c_, toward_), mu = length > 0 ? dot(c_, dx_) / length : 0;
     for (std::size_t k = 0; k < dx_.size(); ++k) dx_[k] = mu * toward_[k] - dx_[k];
     kernels().combine(V_.cols(), columns(V_), dx_.data(), dy_.data());
     for (std::size_t j = 0; j < v_.size(); ++j) v_[j] = g_[j] + h_[j] * dy_[j];

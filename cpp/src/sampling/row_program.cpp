@@ -82,7 +82,7 @@ ProgramResult RowProgram::solve(std::span<const double> c, double t, std::span<d
   const double length = dot(c, toward);
   if (!options.has_guess) std::fill(x.begin(), x.end(), 0.0);
   const double missing = t - dot(c, x);
-  for (std::size_t k = 0; k < x.size(); ++k) x[k] += missing / length * toward[k];
+  for (std::size_t k = 0; k < x.size() && length > 0; ++k) x[k] += missing / length * toward[k];
   if (loss_.loss() == RowLoss::lp && loss_.p() == 1) return solve_by_fixed_signs(c, t, x, options, scratch);
   return solve_by_newton(c, t, x, options, scratch);
 }

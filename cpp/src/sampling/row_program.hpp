@@ -39,7 +39,7 @@ class RowProgram {
   [[nodiscard]] Index rows() const { return V_.cols(); }
   [[nodiscard]] const LossFunction& loss() const { return loss_; }
 
-  /// `c` is not 0. x has d entries.
+  /// x has d entries. There is no constraint where c is 0.
   [[nodiscard]] ProgramResult solve(std::span<const double> c, double t, std::span<double> x,
                                     const ProgramOptions& options, Scratch& scratch) const;
 

@@ -8,6 +8,7 @@
 #include "nearlinear/core/random.hpp"
 #include "nearlinear/sampling/sample.hpp"
 #include "sampling/lewis_iteration.hpp"
+#include "sampling/vectors.hpp"
 
 namespace nearlinear::sampling {
 namespace {
@@ -28,14 +29,15 @@ WhiteRows white_rows(Matrix& A, const char* function, const RunOptions& run) {
   return V;
 }
 
-Coreset coreset_of(const WhiteRows& V, std::span<const double> scores, Index m, std::uint64_t seed) {
+Coreset coreset_of(const WhiteRows& V, std::span<const double> scores, Index m, bool keeps_zeros, std::uint64_t seed) {
   std::vector<Index> kept;
   Array<double> probabilities(V.rows);
   const bool takes_all = V.rows <= 2 * m;
   if (!takes_all) sampling_probabilities(scores, static_cast<double>(m), probabilities.span());
   const RandomStream random(seed, 0);
   for (Index i = 0; i < V.rows; ++i)
-    if (V.leverage[i] > 0 && (takes_all || random.uniform(static_cast<std::uint64_t>(i)) < probabilities[i]))
+    if ((keeps_zeros || V.leverage[i] > 0) &&
+        (takes_all || random.uniform(static_cast<std::uint64_t>(i)) < probabilities[i]))
       kept.push_back(i);
   const auto size = std::ssize(kept);
   Coreset coreset{Array<double>(V.rank * size), Array<double>(size), Array<Index>(V.rows), size};
@@ -59,19 +61,19 @@ SensitivityPrograms::SensitivityPrograms(const WhiteRows& V, LossFunction loss, 
   const LewisOptions lewis{.tol = 0.1, .maxiter = 30};
   (void)find_lewis_weights(*matrix, p, weights.span(), lewis, "sensitivities", run);
   if (loss.loss() != RowLoss::lp)  // what the loss is where residuals are small, and where all are 0
-    for (Index i = 0; i < V.rows; ++i)
-      weights[i] += V.leverage[i] + (V.leverage[i] > 0 ? 1 / static_cast<double>(V.rows) : 0);
-  few_ = coreset_of(V, weights.span(), few_per_column * V.rank, seed);
+    for (Index i = 0; i < V.rows; ++i) weights[i] += V.leverage[i] + 1 / static_cast<double>(V.rows);
+  const bool keeps_zeros = loss.loss() == RowLoss::logistic;  // which count there
+  few_ = coreset_of(V, weights.span(), few_per_column * V.rank, keeps_zeros, seed);
   few_rows_ = std::make_unique<RowProgram>(few_.view(V.rank), few_.weights.span(), loss);
   if (V.rows <= 2 * few_per_column * V.rank) return;  // these are all of them
-  many_ = is_exact ? coreset_of(V, weights.span(), V.rows, seed) : coreset_of(V, weights.span(), most_rows, seed + 1);
+  many_ = is_exact ? coreset_of(V, weights.span(), V.rows, keeps_zeros, seed)
+                   : coreset_of(V, weights.span(), most_rows, keeps_zeros, seed + 1);
   many_rows_ = std::make_unique<RowProgram>(many_.view(V.rank), many_.weights.span(), loss);
 }
 
 SensitivityPrograms::Outcome SensitivityPrograms::share(std::span<const double> c, Index own, double t,
                                                         std::span<double> x, bool has_guess, Scratch& scratch) const {
   constexpr double tol = 1e-9, coarse = 1e-4;
-  const double numerator = loss_.value(t);
   const bool is_lp = loss_.loss() == RowLoss::lp;
   const auto place = [own](const Coreset& rows) { return own < 0 ? -1 : rows.places[own]; };
   const double fine = is_lp ? tol : 1e-7;
@@ -83,18 +85,18 @@ SensitivityPrograms::Outcome SensitivityPrograms::share(std::span<const double> 
     result.value = many_rows_->value(x, scratch);
     result.bound = result.value;
   }
-  if (!(result.value > 0)) return {1, 0, true};
+  const double numerator = loss_.value(dot(c, x));  // at what x gives, so that this is a lower bound in any case
+  if (!(result.value > 0)) return {numerator > 0 ? 1.0 : 0.0, 0, true};
   constexpr double enough = 1e-6;
   return {std::min(1.0, numerator / result.value), result.gap(), !is_lp || result.gap() <= enough};
 }
 
 SensitivityPrograms::Outcome SensitivityPrograms::sensitivity(std::span<const double> c, Index own,
                                                               Scratch& scratch) const {
-  double squares = 0;
-  for (const double entry : c) squares += entry * entry;
-  if (squares == 0) return {};
+  const bool is_zero = std::all_of(c.begin(), c.end(), [](double entry) { return entry == 0; });
+  if (is_zero && loss_.loss() != RowLoss::logistic) return {};
   const auto x = std::span<double>(scratch.room(24, V_.rank), static_cast<std::size_t>(V_.rank));
-  if (loss_.loss() == RowLoss::lp) return share(c, own, 1, x, false, scratch);
+  if (loss_.loss() == RowLoss::lp || is_zero) return share(c, own, is_zero ? 0 : 1, x, false, scratch);
 
   // sup_t rho(t) / min: t by factors of 2 until both ends have been left behind, then golden section about the best.
   // For small t, Huber's function is a square, so that nothing changes; for large t both losses grow like |t|.
@@ -124,7 +126,7 @@ SensitivityPrograms::Outcome SensitivityPrograms::sensitivity(std::span<const do
   if (!is_huber) {
     const double even = 1 / static_cast<double>(V_.rows);  // at x = 0
     if (best.value < even) best = {even, 0, true}, best_t = 0;
-    walk(-1, 2, 10);
+    walk(-1, 2, 5);
     walk(-0.5, 0.5, 10);
   }
   if (best_t == 0) return best;

@@ -34,8 +34,9 @@ struct Coreset {
   [[nodiscard]] MatrixView<const double> view(Index rank) const { return {columns.data(), rank, size}; }
 };
 
-/// Some m rows by the scores; all with weight 1 if there are no more than 2 m.
-[[nodiscard]] Coreset coreset_of(const WhiteRows& V, std::span<const double> scores, Index m, std::uint64_t seed);
+/// Some m rows by the scores; all with weight 1 if there are no more than 2 m. Rows of zeros only if they are wanted.
+[[nodiscard]] Coreset coreset_of(const WhiteRows& V, std::span<const double> scores, Index m, bool keeps_zeros,
+                                 std::uint64_t seed);
 
 /// Convex programs over a coreset and over all rows, for any direction c.
 class SensitivityPrograms {

@@ -115,7 +115,12 @@ SensitivityResult sensitivities(const StoredMatrix& A, double p, std::span<const
   require(is_lp || options.method != SensitivityMethod::bucket, name, ": method bucket goes with loss lp alone");
   linalg::Progress progress(run);
   const WhiteRows V = sampling::white_rows(*matrix, name, progress.part(0, 0.05));
-  if (V.rank == 0 || (is_lp && p == 2 && options.method != SensitivityMethod::bucket)) {
+  if (V.rank == 0) {  // log 2 each for logistic loss, and nothing for the others
+    const double value = options.loss == RowLoss::logistic ? 1 / static_cast<double>(V.rows) : 0;
+    std::fill(values.begin(), values.end(), value);
+    return {};
+  }
+  if (is_lp && p == 2 && options.method != SensitivityMethod::bucket) {
     for (std::size_t k = 0; k < rows.size(); ++k) values[k] = std::min(1.0, V.leverage[rows[k]]);
     return {};
   }

@@ -65,7 +65,7 @@ StreamingCoreset::Level StreamingCoreset::reduced(Level level, std::uint64_t str
 
 /// Puts a set of rows on a level; where there is one already, both make one of the next level.
 void StreamingCoreset::carry(Level level, std::size_t at, const RunOptions& run) {
-  for (; at < most_levels; ++at) {
+  for (; at < most_levels && !level.indices.empty(); ++at) {
     if (levels_.size() <= at) levels_.resize(at + 1);
     if (!levels_[at]) {
       levels_[at] = std::move(level);
@@ -197,7 +197,21 @@ StreamingCoreset StreamingCoreset::from_bytes(std::span<const std::byte> data) {
     result.levels_.emplace_back(level.indices.empty() ? std::nullopt : std::optional<Level>(std::move(level)));
   }
   bytes.check(bytes.left() == 0);
+  bytes.check(result.holds_rows_seen());
   return result;
+}
+
+/// Whether all rows were taken in, and none is there twice.
+bool StreamingCoreset::holds_rows_seen() const {
+  std::vector<Index> rows = gathered_.indices;
+  for (const auto& level : levels_)
+    if (level) rows.insert(rows.end(), level->indices.begin(), level->indices.end());
+  std::sort(rows.begin(), rows.end());
+  if (std::adjacent_find(rows.begin(), rows.end()) != rows.end()) return false;
+  return std::all_of(rows.begin(), rows.end(), [this](Index row) {
+    return std::any_of(stretches_.begin(), stretches_.end(),
+                       [row](const auto& stretch) { return row >= stretch.first && row < stretch.second; });
+  });
 }
 
 }  // namespace nearlinear

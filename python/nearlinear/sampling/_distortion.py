@@ -90,6 +90,8 @@ def embedding_distortion(
     key = _inputs.check_seed(seed)
     threads = _inputs.check_n_threads(n_threads)
     matrix = check_matrix("A", A, function="embedding_distortion")
+    if 0 in matrix.shape:
+        raise ValueError(f"A has shape {matrix.shape}; it must have rows and columns")
     indices, weights = check_sample(sample, matrix)
     with _progress.watch("embedding_distortion", callback, verbose) as keep_going:
         return _core.embedding_distortion(

@@ -32,8 +32,8 @@ def leverage_scores(
     A : array_like or sparse array, shape (n, d)
         Real numbers. Arrays may be stored by rows or by columns.
     method : {"auto", "exact", "sketch"}, default "auto"
-        "auto" is "exact". "sketch" takes R from a sketch of A with 12 d rows [1]_, algorithm 1, and for d > 192 norms
-        of :math:`a_i^T R^{-1}` from 96 random projections: scores are right within some tens of per cent.
+        "auto" is "exact". "sketch" takes R from a sketch of A with 12 d + 128 rows [1]_, algorithm 1, and for d > 192
+        norms of :math:`a_i^T R^{-1}` from 96 random projections: scores are right within some tens of per cent.
     ridge : float, default 0.0
         :math:`\lambda`.
     rcond : float, optional

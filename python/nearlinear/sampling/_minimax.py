@@ -1,5 +1,6 @@
 """Regression in the maximum norm, by SciPy's linear programming."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,26 +11,54 @@ def minimax(A: Any, b: NDArray[np.float64], tol: float) -> tuple[NDArray[np.floa
     r"""
     Solve :math:`\min_x |A x - b|_\infty`, A an array or a csr_array; return x, status, norm, gap and iterations.
 
-    By the dual problem, which has one row for each column of A, and not two for each row:
+    By the dual problem, which has one row for each column of A, and not two for each row, in an orthonormal basis Q
+    of what the columns of a dense A span:
 
-        max b^T v    with    A^T v = 0,    |v|_1 <= 1,    v = v_+ - v_-
+        max b^T v    with    Q^T v = 0,    |v|_1 <= 1,    v = v_+ - v_-
 
-    The multipliers of A^T v = 0 are -x. Columns of A and b are scaled, because HiGHS's tolerances are absolute.
+    The multipliers of Q^T v = 0 are -u. Columns of A and b are scaled, because HiGHS's tolerances are absolute.
     """
     n, d = A.shape
     size = float(abs(b).max()) if n > 0 else 0.0
     if size == 0:
         return np.zeros(d), 0, 0.0, 0.0, 0
     lengths = _column_maxima(A)
-    scaled, rhs = _divide_columns(A, lengths), b / size
-    v, x, nit, is_out_of_iterations = _solve_dual(scaled, rhs, min(max(tol, 1e-10), 1e-7))
-    norm = float(abs(scaled @ x - rhs).max())
+    columns, back = _basis(_divide_columns(A, lengths))
+    rhs = b / size
+    rounding = 16 * np.finfo(np.float64).eps * (1 + max(n, d) ** 0.5)  # of a residual
+    x = _least_squares(columns, rhs)
+    norm = float(abs(columns @ x - rhs).max())
+    if norm <= rounding:  # all equations hold
+        return back(x) / lengths * size, 0, norm * size, 0.0, 0
+    v, x, nit, is_out_of_iterations = _solve_dual(columns, rhs, min(max(tol, 1e-10), 1e-7))
+    norm = float(abs(columns @ x - rhs).max())
     weight = float(abs(v).sum())
     lower = max(0.0, float(rhs @ v)) / weight if weight > 0 else 0.0
-    rounding = 4 * np.finfo(np.float64).eps * (float(abs(x).sum()) + 1)  # of a residual
     gap = 0.0 if norm - lower <= rounding else 1 - lower / norm
     status = 0 if gap <= tol else 1 if is_out_of_iterations else 2
-    return x / lengths * size, status, norm * size, gap, nit
+    return back(x) / lengths * size, status, norm * size, gap, nit
+
+
+def _basis(A: Any) -> tuple[Any, Callable[[NDArray[np.float64]], NDArray[np.float64]]]:
+    """Return an orthonormal basis Q of what A's columns span, and what makes x of u, A x = Q u. Sparse: A itself."""
+    import scipy.linalg
+    import scipy.sparse
+
+    if scipy.sparse.issparse(A):
+        return A, lambda u: u
+    U, s, Vt = scipy.linalg.svd(A, full_matrices=False, check_finite=False)
+    rank = int((s > 15 * np.finfo(np.float64).eps * s[0]).sum())
+    return U[:, :rank], lambda u: Vt[:rank].T @ (u / s[:rank])
+
+
+def _least_squares(Q: Any, b: NDArray[np.float64]) -> NDArray[np.float64]:
+    import scipy.sparse
+    from scipy.sparse.linalg import lsmr
+
+    if scipy.sparse.issparse(Q):
+        return np.asarray(lsmr(Q, b, atol=1e-15, btol=1e-15)[0], dtype=np.float64)
+    first = Q.T @ b
+    return np.asarray(first + Q.T @ (b - Q @ first), dtype=np.float64)
 
 
 def _solve_dual(

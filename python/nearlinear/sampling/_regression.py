@@ -222,5 +222,7 @@ class _Problem(NamedTuple):
         A, b = self.matrix.operand("lp_regression"), self.rhs
         if self.weights is not None:
             counts = np.flatnonzero(self.weights)
+            if counts.size == 0:
+                raise ValueError("all weights are 0; there is nothing to fit")
             A, b = A[counts], b[counts]
         return *minimax(A, b, tol), rank

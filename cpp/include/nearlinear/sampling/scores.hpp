@@ -48,7 +48,8 @@ struct LeverageResult {
 ///   Errors are then those of |q_i|^2 by Householder's QR up to a small factor. Where R shows deficient rank (the
 ///   condition number of scaled columns is above 1 / (15 eps)), small singular values are dropped; with `rcond`, those
 ///   of A itself, as LAPACK's gelsd does.
-/// - `sketch`: R from a sketch of 12 d rows, and |a_i R^{-1} G|^2 with a Gaussian G of 96 columns if d is larger than
+/// - `sketch`: R from a sketch of 12 d + 128 rows, and |a_i R^{-1} G|^2 with a Gaussian G of 96 columns if d is larger
+/// than
 ///   192. Factors of tau_i within 0.5 to 1.9 for d <= 192 (Gaussian embedding, (1 +- sqrt(1/12))^-2), and a standard
 ///   deviation of 15 % more beyond.
 /// - Cost: `exact` 2 n d^2 operations and two reads of A, for ill-conditioned ones 4 n d^2 and up to four; for sparse

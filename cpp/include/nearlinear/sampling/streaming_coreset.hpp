@@ -80,6 +80,7 @@ class StreamingCoreset {
   void append(Index row, std::span<const double> entries, double weight, const RunOptions& run);
   void carry(Level level, std::size_t at, const RunOptions& run);
   [[nodiscard]] Level reduced(Level level, std::uint64_t stream, const RunOptions& run) const;
+  [[nodiscard]] bool holds_rows_seen() const;
   static void join(Level& level, const Level& other);
 
   Index cols_;
