@@ -39,7 +39,7 @@ def test_what_a_sample_holds(score: Any, p: float) -> None:
     A = instances.heavy_tailed(300, 3)
     A[50:60] = 0
     for m in (80, 150):  # so many that root leverage scores take one round
-        sample = nl.sampling.sample_rows(A, p, m, score=score, seed=m)
+        sample: Any = nl.sampling.sample_rows(A, p, m, score=score, seed=m)
         np.testing.assert_allclose(sample.scores, wanted_scores(A, p, score), rtol=0.02, atol=1e-12)
         q = reference.sampling_probabilities(sample.scores, m)
         np.testing.assert_allclose(sample.probabilities, q, rtol=1e-9)
@@ -143,14 +143,14 @@ def test_auto_takes_the_best_bound() -> None:
 
 
 def test_eps_decides_how_many() -> None:
-    A = np.random.default_rng(4).standard_normal((4000, 3))
+    A = np.random.default_rng(4).standard_normal((1500, 3))
     log = np.log(2 * 3 / 0.1)
     S = {p: nl.sampling.sensitivities(A[:300], p).sum() for p in (1, 3)}  # of rows like these
     for score, p, rows in [
         ("leverage", 2, 3),
         ("lewis", 1, 3),
         ("lewis", 3, 3**1.5),
-        ("root-leverage", 3, 4000 ** (1 / 3) * 3),
+        ("root-leverage", 3, 1500 ** (1 / 3) * 3),
         ("sensitivity", 3, S[3] ** (4 / 3)),
         ("sensitivity+leverage", 1, S[1] + 3),
         ("sensitivity+leverage", 3, 3 ** (2 / 3) * S[3] ** (2 / 3)),
@@ -158,7 +158,7 @@ def test_eps_decides_how_many() -> None:
         sample = nl.sampling.sample_rows(A, p, eps=0.5, delta=0.1, score=score, seed=0)
         exactly = score in ("leverage", "lewis") or (score, p) == ("root-leverage", 3)
         np.testing.assert_allclose(sample.expected_size, np.ceil(8 * rows * log), rtol=1e-9 if exactly else 0.1)
-    assert len(nl.sampling.sample_rows(A, 1, eps=0.01)) == 4000
+    assert len(nl.sampling.sample_rows(A, 1, eps=0.01)) == 1500
 
 
 def test_eps_is_kept() -> None:
@@ -200,9 +200,9 @@ def test_uniform_sampling_fails_on_heavy_tails() -> None:
         score: np.median(
             [
                 nl.sampling.embedding_distortion(
-                    A, nl.sampling.sample_rows(A, 1.5, 1000, score=score, seed=seed), n_directions=100, seed=0
+                    A, nl.sampling.sample_rows(A, 1.5, 1000, score=score, seed=seed), n_directions=20, seed=0
                 )
-                for seed in range(3)
+                for seed in range(2)
             ]
         )
         for score in ("uniform", "lewis", "root-leverage", "leverage")
@@ -216,20 +216,20 @@ def test_embedding_distortion() -> None:
         if not A.any():
             continue
         m = max(1, len(A) // 2)
-        sample = nl.sampling.sample_rows(A, 2, m, seed=0)
+        sample: Any = nl.sampling.sample_rows(A, 2, m, seed=0)
         if len(sample) == 0:
             continue
         wanted = reference.embedding_distortion(A, sample.indices, sample.weights, 2)
         allowed = 1e-7 + 1e-13 * instances.condition(A)
         assert np.isclose(nl.sampling.embedding_distortion(A, sample), wanted, atol=allowed), name
-        for p in (1, 3):
+        for p in (1.0, 3.0):
             ours = nl.sampling.embedding_distortion(A, (sample.indices, sample.weights), p, seed=0)
             at_random = reference.embedding_distortion(A, sample.indices, sample.weights, p, rng=rng)
             assert ours > 0.95 * at_random - allowed, (name, p)
     angles = np.linspace(0, np.pi, 5001)
     X = np.stack([np.cos(angles), np.sin(angles)])
     A = rng.standard_t(2.5, (200, 2))
-    for p in (1, 1.5, 3):
+    for p in (1.0, 1.5, 3.0):
         sample = nl.sampling.sample_rows(A, p, 30, seed=1)
         ratios = (sample.weights @ np.abs(A[sample.indices] @ X) ** p / (np.abs(A @ X) ** p).sum(axis=0)) ** (1 / p)
         assert np.isclose(nl.sampling.embedding_distortion(A, sample, seed=0), np.abs(ratios - 1).max(), rtol=1e-4)

@@ -211,6 +211,10 @@ TEST("probabilities are c s up to 1 and add up to m") {
   std::vector<double> of_extreme(3);
   sampling_probabilities(extreme, 2, of_extreme);
   CHECK(of_extreme[0] == 1 && std::abs(of_extreme[1] - 0.5) < 1e-15);
+  // Where rounding leaves nothing of small scores beside large ones, the search for c still ends.
+  std::vector<double> of_two(2);
+  sampling_probabilities(std::vector<double>{1, 1e-20}, 1, of_two);
+  CHECK(std::abs(of_two[0] - 1) < 1e-15 && of_two[1] >= 0 && of_two[1] < 1e-15);
   CHECK_THROWS(sampling_probabilities(scores, 0, q), std::invalid_argument, "m is 0");
   CHECK_THROWS(sampling_probabilities(scores, 1, of_extreme), std::invalid_argument, "probabilities has 3 entries");
   CHECK_THROWS(sampling_probabilities(std::vector<double>{1, -1}, 1, std::span(q).first(2)), std::invalid_argument,

@@ -57,7 +57,7 @@ def test_one_gram_matrix_is_enough_for_what_the_theory_says() -> None:
 
 @pytest.mark.parametrize("relative", [1e-8, 1e-3, 1.0, 100.0])
 def test_ridge(relative: float) -> None:
-    for name, A in instances.all_matrices():
+    for name, A in instances.all_matrices()[::2]:
         s = np.linalg.svd(A, compute_uv=False)
         ridge = relative * s[0] ** 2
         if not 0 < ridge < 1e300:
@@ -73,7 +73,7 @@ def test_ridge(relative: float) -> None:
 
 @pytest.mark.parametrize("rcond", [0.3, 1e-2, 1e-5])
 def test_rcond_is_scipys(rcond: float) -> None:
-    for name, A in instances.all_matrices():
+    for name, A in instances.all_matrices()[::2]:
         s = np.linalg.svd(A, compute_uv=False)
         if s[0] == 0 or np.any(np.abs(s / s[0] / rcond - 1) < 1e-6):
             continue  # two answers are right
@@ -96,12 +96,20 @@ def test_leverage_scores_of_wide_matrices(storage: str, shape: tuple[int, int]) 
     deficient = np.vstack([A, A[:1], 0 * A[:1], 1e-9 * A[:1]])
     wanted = reference.leverage_scores(deficient)
     if len(deficient) <= shape[1]:
-        np.testing.assert_allclose(nl.sampling.leverage_scores(convert(deficient)), wanted, rtol=0, atol=1e-12)
+        scores = nl.sampling.leverage_scores(convert(deficient))
+        np.testing.assert_allclose(scores, wanted, rtol=0, atol=1e-12)
+        assert scores[shape[0] + 1] == 0  # a row of zeros
     damped = nl.sampling.leverage_scores(convert(A), ridge=2.0)
     np.testing.assert_allclose(damped, reference.leverage_scores(A, ridge=2.0), rtol=1e-11)
 
 
-@pytest.mark.parametrize("d", [1, 5, 40, 150])
+@every_storage
+def test_rows_of_zeros_in_wide_matrices_have_no_leverage(storage: str) -> None:
+    A = np.array([[0.0, 0, 0, 0], [-7, -1, 0, 0]])
+    np.testing.assert_array_equal(nl.sampling.leverage_scores(STORAGE[storage](A)), [0, 1])
+
+
+@pytest.mark.parametrize("d", [1, 5, 40, 100])
 def test_leverage_scores_by_sketching(d: int) -> None:
     """Factors of 0.5 to 1.9, whatever the matrix."""
     rng = np.random.default_rng(1)
@@ -130,19 +138,21 @@ def test_sketching_projects_many_columns() -> None:
 def test_lewis_weights_have_their_certificate(p: float) -> None:
     """1e-8 on all matrices, and what the rounding of their entries allows on ill-conditioned ones."""
     for name, A in instances.all_matrices():
-        weights = nl.sampling.lewis_weights(A, p, tol=1e-8)
+        weights: Any = nl.sampling.lewis_weights(A, p, tol=1e-8)
         certificate = reference.lewis_certificate(A, p, weights)
         of_rounding = 1e-15 * instances.condition(A)
         assert certificate <= 1.001e-8 + of_rounding, (name, A.shape, certificate)
-        ours = nl.sampling.lewis_certificate(A, weights, p)
-        assert ours <= 1.001e-8 + 2 * of_rounding, (name, A.shape, ours)
         assert not weights[~A.any(axis=1)].any(), name
         assert np.isclose(weights.sum(), reference.basis(A)[0].shape[1]), name
+    for name, A in instances.all_matrices()[::4]:
+        ours = nl.sampling.lewis_certificate(A, nl.sampling.lewis_weights(A, p, tol=1e-8), p)
+        of_rounding = 1e-15 * instances.condition(A)
+        assert ours <= 1.2e-8 + 2 * of_rounding, (name, A.shape, ours)  # as accurate as leverage scores are
 
 
 @every_exponent
 def test_lewis_weights_against_the_reference(p: float) -> None:
-    for name, A in instances.all_matrices()[::7]:
+    for name, A in instances.all_matrices()[::13]:
         wanted = reference.lewis_weights(A, p, tol=1e-10)
         allowed = 1e-8 + 1e-14 * instances.condition(A)
         for storage, convert in STORAGE.items():
@@ -164,7 +174,7 @@ def test_scores_depend_on_the_space_of_columns_alone(p: float) -> None:
     A = rng.standard_t(2.5, (300, 4))
     weights = nl.sampling.lewis_weights(A, p, tol=1e-10)
     order, signs = rng.permutation(300), rng.choice([-1.0, 1.0], (300, 1))
-    tolerance = {"rtol": 1e-8}
+    tolerance: Any = {"rtol": 1e-8}
     np.testing.assert_allclose(
         nl.sampling.lewis_weights(A @ rng.standard_normal((4, 4)), p, tol=1e-10), weights, **tolerance
     )
@@ -192,14 +202,14 @@ def test_split_rows_share_their_weight(p: float) -> None:
 
 def test_lewis_weights_for_p_2_are_leverage_scores() -> None:
     for name, A in instances.all_matrices():
-        weights, scores = nl.sampling.lewis_weights(A, 2), nl.sampling.leverage_scores(A)
-        np.testing.assert_allclose(weights, scores, rtol=0, atol=1e-13 * instances.condition(A), err_msg=name)
+        weights, scores = nl.sampling.lewis_weights(A, 2, tol=1e-10), nl.sampling.leverage_scores(A)
+        np.testing.assert_allclose(weights, scores, rtol=0, atol=1e-9 + 1e-14 * instances.condition(A), err_msg=name)
 
 
 @every_exponent
 def test_default_tolerance(p: float) -> None:
     A = instances.heavy_tailed(2000)
-    weights = nl.sampling.lewis_weights(A, p)
+    weights: Any = nl.sampling.lewis_weights(A, p)
     assert reference.lewis_certificate(A, p, weights) <= 1e-2
     exact = nl.sampling.lewis_weights(A, p, tol=1e-10)
     error = np.log(weights / exact)
@@ -247,7 +257,7 @@ def functions_of_scores() -> dict[str, Callable[..., Any]]:
 
 
 @pytest.mark.parametrize("function", functions_of_scores())
-@every_storage
+@pytest.mark.parametrize("storage", ["rows", "csr"])
 def test_threads_do_not_matter(function: str, storage: str) -> None:
     rng = np.random.default_rng(7)
     dense = instances.with_condition(rng, 6000, 20, 1e5)

@@ -78,10 +78,10 @@ void sampling_probabilities(std::span<const double> scores, double m, std::span<
     std::transform(scores.begin(), scores.end(), probabilities.begin(), [](double s) { return s > 0 ? 1.0 : 0.0; });
     return;
   }
-  // Rows that c s_i > 1 makes certain are counted, and c is that of the others: it grows until none joins them.
+  // Rows that c s_i >= 1 makes certain are counted, and c is that of the others: it grows, but for rounding, until none
+  // joins them.
   double c = 0;
-  Index certain = -1;
-  while (true) {
+  for (Index certain = -1;;) {
     Index now = 0;
     double sum = 0;
     for (const double score : scores) {
@@ -91,9 +91,9 @@ void sampling_probabilities(std::span<const double> scores, double m, std::span<
       else
         sum += share;
     }
-    if (now == certain) break;
+    if (now <= certain || !(sum > 0)) break;
     certain = now;
-    c = (m - static_cast<double>(now)) / sum;
+    c = std::max(c, (m - static_cast<double>(now)) / sum);
   }
   for (std::size_t i = 0; i < scores.size(); ++i) probabilities[i] = std::min(1.0, c * (scores[i] / largest));
 }

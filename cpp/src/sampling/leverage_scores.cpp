@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <vector>
 
 #include "linalg/progress.hpp"
 #include "nearlinear/linalg/products.hpp"
@@ -41,6 +42,7 @@ LeverageResult wide_scores(Matrix& A, std::span<double> scores, const LeverageOp
   const Index n = A.rows(), d = A.cols();
   linalg::Progress progress(run);
   double trace = 0;
+  std::vector<Index> zeros;  // rows, whose scores rounding would not leave at 0
   const Array<double> columns(checked_product(d, n)), row(d), lengths(n), r(n * n), transposed(n * n), u(n * n), s(n),
       v(n * n);
   const auto read = [&] {
@@ -58,6 +60,7 @@ LeverageResult wide_scores(Matrix& A, std::span<double> scores, const LeverageOp
   for (Index i = 0; i < n; ++i) {
     double squares = 0;
     for (Index j = 0; j < d; ++j) squares += columns[j * n + i] * columns[j * n + i];
+    if (squares == 0) zeros.push_back(i);
     lengths[i] = keeps_scale || squares == 0 ? 1 : std::sqrt(squares);
     for (Index j = 0; j < d; ++j) columns[j * n + i] /= lengths[i];
   }
@@ -85,6 +88,7 @@ LeverageResult wide_scores(Matrix& A, std::span<double> scores, const LeverageOp
       for (Index k = 0; k < rank; ++k) basis[i * rank + k] = lengths[i] * u[i * n + k];
     const auto tall = sampling::matrix_of(MatrixView<const double>(basis.data(), n, rank), caller);
     (void)exact_scores(*tall, scores, {}, progress.part(0.9, 1));
+    for (const Index i : zeros) scores[static_cast<std::size_t>(i)] = 0;
     return {rank, condition};
   }
   for (Index i = 0; i < n; ++i) {
@@ -92,6 +96,7 @@ LeverageResult wide_scores(Matrix& A, std::span<double> scores, const LeverageOp
     for (Index k = 0; k < rank; ++k) sum += u[i * n + k] * u[i * n + k] * (s[k] * s[k] / (s[k] * s[k] + ridge));
     scores[static_cast<std::size_t>(i)] = sum;
   }
+  for (const Index i : zeros) scores[static_cast<std::size_t>(i)] = 0;
   clip(scores);
   return {rank, condition};
 }

@@ -45,7 +45,7 @@ class NewtonMethod {
     result_.value = loss_.gradient(weights_, y_, g_);
     result_.bound = -infinity;
     typical_ = std::sqrt(dot(y_, y_) / static_cast<double>(y_.size()));
-    smoothing_ = is_lp() ? 0.1 * typical_ : 0;
+    smoothing_ = is_lp() ? 0.1 * typical_ : 0.1;
     Index stalls = 0;
     while (result_.iterations < options_.maxiter) {
       if (!find_direction()) {
@@ -150,7 +150,7 @@ class NewtonMethod {
     std::swap(y_, trial_y_);
     std::swap(g_, trial_g_);
     constexpr double decay = 0.3, most = 4;
-    smoothing_ *= decay;
+    smoothing_ = is_lp() ? decay * smoothing_ : std::max(1e-6, decay * smoothing_);
     step_ = std::clamp(step_, loss_.natural_step() / most, most * loss_.natural_step());
   }
 
@@ -158,10 +158,15 @@ class NewtonMethod {
   /// False where that was tried.
   bool changes_smoothing() {
     constexpr double least = 1e-14, most = 10;
-    const bool is_sharp = loss_.p() < 2;
-    if (!is_lp() || (is_sharp ? smoothing_ <= least * typical_ : smoothing_ >= most * typical_)) return false;
-    smoothing_ *= is_sharp ? 0.01 : 30;
     step_ = loss_.natural_step();
+    if (!is_lp()) {  // with 1 every step lowers the loss
+      if (smoothing_ >= 1) return false;
+      smoothing_ = std::min(1.0, 30 * smoothing_);
+      return true;
+    }
+    const bool is_sharp = loss_.p() < 2;
+    if (is_sharp ? smoothing_ <= least * typical_ : smoothing_ >= most * typical_) return false;
+    smoothing_ *= is_sharp ? 0.01 : 30;
     return true;
   }
 
@@ -178,7 +183,7 @@ class NewtonMethod {
   double step_;
   double trial_value_ = 0;
   double typical_ = 0;    // residual
-  double smoothing_ = 0;  // of |y|, for lp
+  double smoothing_ = 0;  // of |y| for lp, else a share of a larger curvature
   ProgramResult result_;
 };
 

@@ -12,7 +12,6 @@ namespace {
 
 constexpr Index chunk = 512;     // entries that go through all steps in the nearest cache
 constexpr double tiny = 1e-300;  // in place of 0 where a logarithm is taken
-constexpr double flat = 1e-3;    // of a curvature of 1, where that of Huber's function is 0
 
 const linalg::ElementwiseKernelsOf<double>& elementwise() { return linalg::kernels().elementwise->f64; }
 
@@ -95,12 +94,16 @@ void LossFunction::curvature(std::span<const double> w, std::span<const double> 
     } else if (loss_ == RowLoss::huber) {
       for (std::size_t j = 0; j < size; ++j) {
         const double size_of = std::abs(at[j]);
-        to[j] = weight[j] * (size_of <= 1 ? 1 : flat / size_of);
+        to[j] = weight[j] * (size_of <= 1 ? 1 : smoothing / size_of);
       }
     } else {
       for (std::size_t j = 0; j < size; ++j) to[j] = -std::abs(at[j]);
       elementwise().exp(to, to, static_cast<Index>(size));
-      for (std::size_t j = 0; j < size; ++j) to[j] = weight[j] * (to[j] / ((1 + to[j]) * (1 + to[j])) + tiny);
+      for (std::size_t j = 0; j < size; ++j) {  // tanh(y / 2) / (2 y) is that of a square that lies above the loss
+        const double e = to[j], length = std::abs(at[j]);
+        const double above = length > 1e-3 ? (1 - e) / (1 + e) / (2 * length) : 0.25;
+        to[j] = weight[j] * (e / ((1 + e) * (1 + e)) + smoothing * above);
+      }
     }
   });
 }

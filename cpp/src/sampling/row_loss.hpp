@@ -20,7 +20,8 @@ class LossFunction {
   [[nodiscard]] double gradient(std::span<const double> w, std::span<const double> y, std::span<double> g) const;
 
   /// h_j: about w_j rho''(y_j), positive; for lp without the factor p - 1, and with (y^2 + smoothing^2)^{1/2} in place
-  /// of |y|.
+  /// of |y|; for the others plus `smoothing` times the curvature of a square that lies above rho and touches it in y_j,
+  /// where rho'' is next to nothing.
   void curvature(std::span<const double> w, std::span<const double> y, double smoothing, std::span<double> h) const;
 
   /// A lower bound of min { sum_j w_j rho(y_j) : c^T x = t } where V v = mu c, y = V^T x. Up to here rho of lp may have

@@ -98,7 +98,7 @@ SensitivityPrograms::Outcome SensitivityPrograms::sensitivity(std::span<const do
   const auto x = std::span<double>(scratch.room(24, V_.rank), static_cast<std::size_t>(V_.rank));
   if (loss_.loss() == RowLoss::lp || is_zero) return share(c, own, is_zero ? 0 : 1, x, false, scratch);
 
-  // sup_t rho(t) / min: t by factors of 2 until both ends have been left behind, then golden section about the best.
+  // sup_t rho(t) / min: t by factors of 2 until nothing changes any more, then golden section about the best.
   // For small t, Huber's function is a square, so that nothing changes; for large t both losses grow like |t|.
   const bool is_huber = loss_.loss() == RowLoss::huber;
   Outcome best;
@@ -110,13 +110,15 @@ SensitivityPrograms::Outcome SensitivityPrograms::sensitivity(std::span<const do
   double best_t = 0;
   const auto walk = [&](double t, double factor, int most) {
     double last = 0;
-    int falls = 0;
+    int alike = 0;
     for (int k = 0; k < most; ++k, t *= factor) {
       const double before = best.value, now = look(t, k > 0);
       if (best.value > before) best_t = t;
-      falls = now <= last * (1 + 1e-4) ? falls + 1 : 0;
+      constexpr double unchanged = 1e-6;
+      constexpr int patience = 12;  // a factor of 4096, by which rows may be longer than others
+      alike = std::abs(now - last) <= unchanged * last ? alike + 1 : 0;
       last = now;
-      if (falls >= 5) return;
+      if (alike >= patience) return;
       for (double& entry : x) entry *= factor;
     }
   };

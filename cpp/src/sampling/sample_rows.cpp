@@ -250,6 +250,7 @@ RowSample sample_rows(const StoredMatrix& A, double p, const SampleOptions& opti
       options.scores.empty() && options.score != RowScore::uniform && (options.score != RowScore::leverage || p == 2);
   require(options.rows > 0 || has_bound, caller,
           ": eps goes with scores that have a bound for this p; say how many rows are wanted, m");
+  matrix->require_finite(caller, run);
   return Sampler(A, *matrix, p, options, run).sample();
 }
 

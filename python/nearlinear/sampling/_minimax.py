@@ -27,14 +27,23 @@ def minimax(A: Any, b: NDArray[np.float64], tol: float) -> tuple[NDArray[np.floa
     rhs = b / size
     rounding = 16 * np.finfo(np.float64).eps * (1 + max(n, d) ** 0.5)  # of a residual
     x = _least_squares(columns, rhs)
-    norm = float(abs(columns @ x - rhs).max())
-    if norm <= rounding:  # all equations hold
-        return back(x) / lengths * size, 0, norm * size, 0.0, 0
-    v, x, nit, is_out_of_iterations = _solve_dual(columns, rhs, min(max(tol, 1e-10), 1e-7))
-    norm = float(abs(columns @ x - rhs).max())
-    weight = float(abs(v).sum())
-    lower = max(0.0, float(rhs @ v)) / weight if weight > 0 else 0.0
-    gap = 0.0 if norm - lower <= rounding else 1 - lower / norm
+    norm, gap, nit, is_out_of_iterations = float(abs(columns @ x - rhs).max()), 1.0, 0, False
+    for _ in range(2):  # the residual of what is known, and what the tolerances of the first solution have left
+        residual = rhs - columns @ x
+        scale = float(abs(residual).max())
+        if scale <= rounding:  # all equations hold
+            gap = 0.0
+            break
+        v, correction, more, is_out_of_iterations = _solve_dual(columns, residual / scale, min(max(tol, 1e-10), 1e-7))
+        nit += more
+        found = float(abs(columns @ (x + scale * correction) - rhs).max())
+        if found <= norm:
+            x, norm = x + scale * correction, found
+        weight = float(abs(v).sum())
+        lower = max(0.0, float(residual @ v)) / weight if weight > 0 else 0.0
+        gap = 0.0 if norm - lower <= rounding else min(gap, 1 - lower / norm)
+        if gap <= tol:
+            break
     status = 0 if gap <= tol else 1 if is_out_of_iterations else 2
     return back(x) / lengths * size, status, norm * size, gap, nit
 
@@ -82,10 +91,10 @@ def _solve_dual(
     if answer.x is None or answer.eqlin.marginals is None:
         return np.zeros(n), np.zeros(d), int(answer.nit), is_out_of_iterations
     v = answer.x[:n] - answer.x[n:]
-    support = np.flatnonzero(v)
-    if support.size > 0:  # d + 1 rows as a rule
-        some = A[support]
-        some = some.toarray() if scipy.sparse.issparse(some) else some
+    if not scipy.sparse.issparse(A):  # whose columns are orthonormal
+        v -= A @ (A.T @ v)
+    elif (support := np.flatnonzero(v)).size > 0:  # d + 1 rows as a rule
+        some = A[support].toarray()
         v[support] -= some @ np.linalg.lstsq(some, v[support], rcond=None)[0]
     return v, -np.asarray(answer.eqlin.marginals, dtype=np.float64), int(answer.nit), is_out_of_iterations
 
