@@ -173,6 +173,8 @@ class StreamingCoreset:
                 )
             parts.append(_inputs.as_columns(array))
             n_rhs, rhs_ndim = parts[1].shape[1], array.ndim
+        if n_cols == 0:
+            raise ValueError(f"block has shape {matrix.shape}; it must have columns")
         self._check_columns(f"block has shape {matrix.shape}", n_cols, n_rhs)
         state = self._state
         if row_offset is not None:

@@ -71,8 +71,9 @@ def leverage_scores(
     Notes
     -----
     "exact" takes the Cholesky factor of :math:`A^T A` where A, with columns scaled to one length, has a condition
-    number below some 10^3; up to 10^7 a second Gram matrix corrects the factor, beyond that it is QR. Errors are those
-    of the rows of Q by Householder's QR up to a small factor. It takes :math:`2 n d^2` operations and two reads of A,
+    number below some 3000: relative errors are below 1e-8, and as a rule those of the square of that number. Up to 10^7
+    a second Gram matrix corrects the factor, beyond that it is QR; errors are then those of the rows of Q by
+    Householder's QR up to a small factor. It takes :math:`2 n d^2` operations and two reads of A,
     for ill-conditioned A :math:`4 n d^2` and up to four; for sparse A the squares of rows' numbers of entries and
     O(d) for each entry. "sketch" takes :math:`n d^2` or 192 n d. Beside A, O(d^2) numbers are kept. Input in float32 is
     copied to float64.

@@ -147,7 +147,7 @@ def lewis_certificate(A: Any, weights: ArrayLike, p: float, *, n_threads: int | 
     Returns
     -------
     float
-        To first order, weights have relative errors of at most this times max(1, p / 2).
+        To first order, relative errors of the weights, in the norm that w weighs, are at most this times max(1, p / 2).
 
     Raises
     ------

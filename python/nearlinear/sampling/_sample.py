@@ -49,7 +49,7 @@ class RowSample:
 
     @property
     def expected_size(self) -> float:
-        """Expected number of rows, the sum of `probabilities`."""
+        """The sum of `probabilities`: expected number of rows, and more than that by "root-leverage" for p < 2."""
         return float(self.probabilities.sum(dtype=np.float64))
 
     def apply(self, A: Any) -> Any:
@@ -77,7 +77,7 @@ class RowSample:
             csr = _inputs.check_sparse("A", A, function="RowSample.apply")
             self._check_rows(csr.shape)
             matrix = as_csr_array("A", csr, function="RowSample.apply")
-            refuse_if_not_finite("A", csr)
+            refuse_if_not_finite("A", csr._replace(data=csr.data[: csr.indptr[-1]]))
             rows = matrix[self.indices]
             rows.data *= np.repeat(self.scale.astype(rows.dtype, copy=False), np.diff(rows.indptr))
             return rows

@@ -44,14 +44,13 @@ struct LeverageResult {
 /// - A is n x d; `scores` has n entries. 0 <= tau_i <= 1, and for lambda = 0 their sum is the rank of A, else its
 ///   effective dimension.
 /// - `exact` takes the Gram matrix and its Cholesky factor where A, with columns scaled to one length, has a condition
-///   number below some 10^3; up to 10^7 a second Gram matrix corrects the factor, as in CholeskyQR2; beyond that QR.
-///   Errors are then those of |q_i|^2 by Householder's QR up to a small factor. Where R shows deficient rank (the
-///   condition number of scaled columns is above 1 / (15 eps)), small singular values are dropped; with `rcond`, those
-///   of A itself, as LAPACK's gelsd does.
-/// - `sketch`: R from a sketch of 12 d + 128 rows, and |a_i R^{-1} G|^2 with a Gaussian G of 96 columns if d is larger
-/// than
-///   192. Factors of tau_i within 0.5 to 1.9 for d <= 192 (Gaussian embedding, (1 +- sqrt(1/12))^-2), and a standard
-///   deviation of 15 % more beyond.
+///   number kappa below some 3000: relative errors are then below 1e-8, and as a rule some u kappa^2. Up to 10^7 a
+///   second Gram matrix corrects the factor, as in CholeskyQR2; beyond that QR. Errors are then those of |q_i|^2 by
+///   Householder's QR up to a small factor. Where R shows deficient rank (the condition number of scaled columns is
+///   above 1 / (15 eps)), small singular values are dropped; with `rcond`, those of A itself, as LAPACK's gelsd does.
+/// - `sketch`: R from a sketch of 12 d + 128 rows, and |a_i R^{-1} G|^2 with a Gaussian G of 96 columns if d is
+///   larger than 192. Factors of tau_i within 0.5 to 1.9 for d <= 192 (Gaussian embedding, (1 +- sqrt(1/12))^-2), and a
+///   standard deviation of 15 % more beyond.
 /// - Cost: `exact` 2 n d^2 operations and two reads of A, for ill-conditioned ones 4 n d^2 and up to four; for sparse
 ///   A, O(d sum_i nnz_i + d^3) and the squares of rows' nnz. `sketch` n d^2 or 192 n d. Memory: O(d^2).
 /// - n < d: by the singular value decomposition of the n x n factor of A^T.
@@ -92,8 +91,8 @@ struct LewisResult {
 /// the only positive weights that are the leverage scores of the rows that they scale; 0 for rows of zeros.
 ///
 /// - A is n x d, 1 <= p < inf; `weights` has n entries. Their sum is the rank of A, but so is that of any leverage
-///   scores: the certificate max |tau_i / w_i - 1| tells how good they are. To first order it bounds their relative
-///   error, up to a factor of max(1, p / 2).
+///   scores: the certificate max |tau_i / w_i - 1| tells how good they are. To first order it bounds their
+///   relative error in the norm that w weighs, up to a factor of max(1, p / 2).
 /// - Iteration: w <- w^{1 - a} tau^a. a = 2 p / (p + 2) converges locally with the rate |p - 2| / (p + 2) for every p,
 ///   but extreme data can defeat it. Where the certificate does not go down, what converges from everywhere takes over:
 ///   for p < 2, a = p / 2, a contraction with the rate 1 - p / 2 (Cohen and Peng 2015, lemma 3.2); for p > 2, a = 1,
