@@ -65,7 +65,7 @@ double LossFunction::gradient(std::span<const double> w, std::span<const double>
         sum += weight[j] * slope * (at[j] - slope / 2);
       }
     } else {
-      double exponential[chunk], logarithm[chunk];
+      double exponential[chunk] = {}, logarithm[chunk] = {};
       for (std::size_t j = 0; j < size; ++j) exponential[j] = -std::abs(at[j]);
       elementwise().exp(exponential, exponential, static_cast<Index>(size));
       for (std::size_t j = 0; j < size; ++j) logarithm[j] = 1 + exponential[j];
@@ -115,7 +115,7 @@ double LossFunction::dual_bound(std::span<const double> w, std::span<const doubl
   if (loss_ == RowLoss::lp) {  // mu t = v^T y <= |v / w|_q |y|_p, norms weighted with w
     if (!(mu_t > 0)) return 0;
     const double q = p_ / (p_ - 1);
-    double total = 0, scaled[chunk];
+    double total = 0, scaled[chunk] = {};
     for_chunks(v.size(), [&](std::size_t begin, std::size_t size) {
       for (std::size_t j = 0; j < size; ++j) scaled[j] = v[begin + j] / w[begin + j] / largest;
       powers(scaled, size, 0, q / 2, scaled);
