@@ -113,7 +113,7 @@ GATES = [
     Gate("sampling.leverage", "error over that of QR", error_over_qr, most=10),
     Gate(
         "sampling.lewis",
-        f"{FASTER} the same iteration",
+        f"{FASTER} the same iteration, with the better exponent",
         faster_than(lambda name: name == SAME, of_shape(LARGE)),
         least=3,
     ),

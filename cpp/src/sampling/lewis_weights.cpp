@@ -33,7 +33,6 @@ class LewisIteration {
 
   [[nodiscard]] double certificate() const { return certificate_; }
   [[nodiscard]] bool has_factor() const { return has_factor_; }
-  [[nodiscard]] const Array<double>& log_weights() const { return log_weights_; }
 
   /// w <- w^{1 - a} tau^a, and what belongs to it. `done` and `next` tell the progress.
   void step(double a, double done, double next) {

@@ -86,7 +86,7 @@ class Sampler {
   void find_leverage(double begin, double end) {
     constexpr Index many_columns = 512;  // for which rounding is not worth its price
     const auto method = matrix_.cols() > many_columns ? LeverageMethod::sketch : LeverageMethod::exact;
-    rank_ = leverage_scores(A_, scores(), {.method = method, .seed = options_.seed}, progress_.part(begin, end)).rank;
+    leverage_scores(A_, scores(), {.method = method, .seed = options_.seed}, progress_.part(begin, end));
   }
 
   void find_sensitivities(double begin, double end) {
@@ -229,7 +229,6 @@ class Sampler {
   const SampleOptions& options_;
   linalg::Progress progress_;
   Index n_;
-  Index rank_ = 0;
   double total_ = 0;
   RowSample sample_;
 };

@@ -79,10 +79,10 @@ def lewis_weights(
 
     Notes
     -----
-    The iteration is :math:`w \leftarrow w^{1 - a} \tau^a`. For every p, a = 2 p / (p + 2) converges locally with the
-    rate :math:`|p - 2| / (p + 2)`, but extreme data can defeat it. Where the certificate does not go down, an exponent
-    that converges from everywhere takes over: for p < 2, a = p / 2, a contraction with the rate :math:`1 - p / 2` [2]_,
-    lemma 3.2; for p > 2, a = 1, with the local rate :math:`1 - 2 / p`, each of whose steps lowers the convex function
+    The iteration is :math:`w \leftarrow w^{1 - a} \tau^a`. It begins with a = p / 2, the fastest for many more rows than
+    columns, and for p < 4 a contraction with the rate :math:`|1 - p / 2|` [2]_, lemma 3.2. For p > 2, where the
+    certificate does not go down, a = 2 p / (p + 2) follows, with the local rate :math:`|p - 2| / (p + 2)`, and where
+    extreme data defeat that, a = 1, each of whose steps lowers the convex function
 
     .. math:: F(v) = -\log \det(A^T V A) + (1 - 2 / p) \sum_i v_i^{p / (p - 2)}, \qquad v_i = w_i^{1 - 2 / p}
 
