@@ -79,8 +79,8 @@ def lewis_weights(
 
     Notes
     -----
-    The iteration is :math:`w \leftarrow w^{1 - a} \tau^a`. It begins with a = p / 2, the fastest for many more rows than
-    columns, and for p < 4 a contraction with the rate :math:`|1 - p / 2|` [2]_, lemma 3.2. For p > 2, where the
+    The iteration is :math:`w \leftarrow w^{1 - a} \tau^a`. It begins with a = p / 2, the fastest for many more rows
+    than columns, and for p < 4 a contraction with the rate :math:`|1 - p / 2|` [2]_, lemma 3.2. For p > 2, where the
     certificate does not go down, a = 2 p / (p + 2) follows, with the local rate :math:`|p - 2| / (p + 2)`, and where
     extreme data defeat that, a = 1, each of whose steps lowers the convex function
 
