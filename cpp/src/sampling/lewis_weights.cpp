@@ -139,10 +139,10 @@ class LewisIteration {
 
 }  // namespace
 
-std::vector<double> exponents_of(double p) {
+std::vector<ExponentCycle> exponents_of(double p) {
   const double local = 2 * p / (p + 2), of_many_rows = p / 2;
-  if (p < 2) return {of_many_rows};  // which converges from everywhere, too
-  return {of_many_rows, local, 1};
+  if (p < 2) return {{of_many_rows, 1}, {of_many_rows}};  // the last of which converges from everywhere
+  return {{of_many_rows, 1}, {local}, {1}};
 }
 
 void require_valid_p(double p, const char* function) {
@@ -162,25 +162,32 @@ LewisResult find_lewis_weights(Matrix& A, double p, std::span<double> weights, c
     if (const auto result = find_rough_lewis_weights(A, p, weights, options, run)) return *result;
   LewisIteration iteration(A, p, options.tol, function, run);
   LewisResult result;
-  const std::vector<double> exponents = exponents_of(p);
-  std::size_t which = 0;
+  const std::vector<ExponentCycle> cycles = exponents_of(p);
+  std::size_t which = 0, step = 0;  // of the cycle
   Index stalls = 0;
+  double before = iteration.certificate();
   LewisIteration::State best;
   iteration.save(best);
   const auto done = [](Index k) { return 0.1 + 0.9 * (1 - std::pow(0.7, static_cast<double>(k))); };
   while (best.certificate > options.tol && result.iterations < options.maxiter) {
-    const double before = iteration.certificate();
-    iteration.step(exponents[which], done(result.iterations), done(result.iterations + 1));
+    iteration.step(cycles[which].at(step++), done(result.iterations), done(result.iterations + 1));
     ++result.iterations;
     if (iteration.certificate() < best.certificate) iteration.save(best);
     constexpr Index patience = 3;
-    const bool is_last = which + 1 == exponents.size();
+    const bool is_last = which + 1 == cycles.size();
     const bool is_at_rounding = best.certificate < 1e3 * unit * static_cast<double>(A.cols());
-    stalls = iteration.certificate() < 0.9 * before ? 0 : stalls + 1;
-    if (!is_last && (!iteration.has_factor() || iteration.certificate() > before || stalls >= patience)) {
+    const bool is_whole = cycles[which].begins(step);
+    const bool is_worse = is_whole && iteration.certificate() > before;
+    if (is_whole) {
+      stalls = iteration.certificate() < 0.9 * before ? 0 : stalls + 1;
+      before = iteration.certificate();
+    }
+    if (!is_last && (!iteration.has_factor() || is_worse || stalls >= patience)) {
       iteration.restore(best);
       ++which;
+      step = 0;
       stalls = 0;
+      before = best.certificate;
     } else if (!iteration.has_factor() || (stalls >= patience && is_at_rounding)) {
       result.status = LewisStatus::stagnated;
       break;

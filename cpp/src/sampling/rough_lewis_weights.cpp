@@ -41,17 +41,17 @@ std::optional<LewisResult> find_rough_lewis_weights(Matrix& A, double p, std::sp
   if (n < d) return std::nullopt;
   const auto& elementwise = linalg::kernels().elementwise->f64;
   const double root_exponent = 0.5 - 1 / p;
-  const std::vector<double> exponents = exponents_of(p);
-  std::size_t which = 0;
+  const std::vector<ExponentCycle> cycles = exponents_of(p);
+  std::size_t which = 0, step = 0;  // of the cycle
   linalg::Progress progress(run);
   const auto done = [](Index k) { return 1 - std::pow(0.7, static_cast<double>(k)); };
   const Array<double> log_weights(n), log_scores(n), best_weights(n), best_scores(n);
   std::fill(log_weights.begin(), log_weights.end(), std::log(static_cast<double>(d) / static_cast<double>(n)));
   sketch::Square G(d);
-  const auto next = [&](Index i) { return log_weights[i] + exponents[which] * (log_scores[i] - log_weights[i]); };
+  const auto next = [&](Index i) { return log_weights[i] + cycles[which].at(step) * (log_scores[i] - log_weights[i]); };
   A.reweighted_gram(nullptr, [](Index, Index, const double*) {}, G.view(), progress.part(0, done(1)));
   LewisResult result;
-  double best = std::numeric_limits<double>::infinity();
+  double best = std::numeric_limits<double>::infinity(), before = best;
   // The roots of the weights in G are 1 at first, and w^{1/2 - 1/p} from then on.
   for (bool is_first = true;; is_first = false) {
     const std::optional<sketch::Square> R = sketch::cholesky_factor(G, rough_unit, progress.part(0, 0));
@@ -76,14 +76,17 @@ std::optional<LewisResult> find_rough_lewis_weights(Matrix& A, double p, std::sp
     if (result.iterations >= options.maxiter) return std::nullopt;
     ++result.iterations;
     constexpr double slow = 0.7;
-    const bool is_slow = !(result.certificate < slow * best);
+    const bool is_slow = cycles[which].begins(step) && !(result.certificate < slow * before);
+    if (cycles[which].begins(step)) before = result.certificate;
     if (result.certificate < best) {
       best = result.certificate;
       std::copy(log_weights.begin(), log_weights.end(), best_weights.begin());
       std::copy(log_scores.begin(), log_scores.end(), best_scores.begin());
     }
-    if (is_slow) {  // another exponent, from the best weights so far
-      if (++which == exponents.size()) return std::nullopt;
+    if (is_slow) {  // other exponents, from the best weights so far
+      if (++which == cycles.size()) return std::nullopt;
+      step = 0;
+      before = best;
       std::copy(best_weights.begin(), best_weights.end(), log_weights.begin());
       std::copy(best_scores.begin(), best_scores.end(), log_scores.begin());
       A.reweighted_gram(
@@ -95,6 +98,7 @@ std::optional<LewisResult> find_rough_lewis_weights(Matrix& A, double p, std::sp
           G.view(), progress.part(done(result.iterations + 1), done(result.iterations + 1)));
     }
     for (Index i = 0; i < n; ++i) log_weights[i] = next(i);
+    ++step;
   }
   elementwise.exp(log_weights.data(), weights.data(), n);
   return result;

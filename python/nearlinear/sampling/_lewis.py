@@ -79,10 +79,12 @@ def lewis_weights(
 
     Notes
     -----
-    The iteration is :math:`w \leftarrow w^{1 - a} \tau^a`. It begins with a = p / 2, the fastest for many more rows
-    than columns, and for p < 4 a contraction with the rate :math:`|1 - p / 2|` [2]_, lemma 3.2. For p > 2, where the
-    certificate does not go down, a = 2 p / (p + 2) follows, with the local rate :math:`|p - 2| / (p + 2)`, and where
-    extreme data defeat that, a = 1, each of whose steps lowers the convex function
+    The iteration is :math:`w \leftarrow w^{1 - a} \tau^a`, with a = p / 2 and a = 1 in turn: the first ends errors of
+    many rows that share what there is, the second those of rows that have a direction for themselves, and near the
+    weights both together multiply by at most :math:`(p - 2)^2 / (8 p)`. Where the certificate does not go down,
+    a = p / 2 alone follows for p < 2, a contraction with the rate :math:`|1 - p / 2|` [2]_, lemma 3.2. For p > 2 it is
+    a = 2 p / (p + 2), with the local rate :math:`|p - 2| / (p + 2)`, and where extreme data defeat that, a = 1, each of
+    whose steps lowers the convex function
 
     .. math:: F(v) = -\log \det(A^T V A) + (1 - 2 / p) \sum_i v_i^{p / (p - 2)}, \qquad v_i = w_i^{1 - 2 / p}
 

@@ -93,10 +93,13 @@ struct LewisResult {
 /// - A is n x d, 1 <= p < inf; `weights` has n entries. Their sum is the rank of A, but so is that of any leverage
 ///   scores: the certificate max |tau_i / w_i - 1| tells how good they are. To first order it bounds their
 ///   relative error in the norm that w weighs, up to a factor of max(1, p / 2).
-/// - Iteration: w <- w^{1 - a} tau^a. It begins with a = p / 2, the fastest for many more rows than columns, and for
-///   p < 4 a contraction with the rate |1 - p / 2| (Cohen and Peng 2015, lemma 3.2). For p > 2, where the certificate
-///   does not go down, a = 2 p / (p + 2) follows, with the local rate |p - 2| / (p + 2), and where extreme data defeat
-///   that, a = 1, which converges from everywhere: log det(A^T V A) is convex in log v and
+/// - Iteration: w <- w^{1 - a} tau^a, with a = p / 2 and a = 1 in turn: the first ends errors of many rows that share
+/// what
+///   there is, the second those of rows that have a direction for themselves, and near the weights both together
+///   multiply by at most (p - 2)^2 / (8 p). Where the certificate does not go down, a = p / 2 alone follows for p < 2,
+///   a contraction with the rate |1 - p / 2| (Cohen and Peng 2015, lemma 3.2). For p > 2 it is a = 2 p / (p + 2), with
+///   the local rate |p - 2| / (p + 2), and where extreme data defeat that, a = 1, which converges from everywhere: log
+///   det(A^T V A) is convex in log v and
 ///
 ///       -log det(A^T V A) <= const - sum_i tau_i log(v_i / v_i'),    v_i = w_i^{1 - 2 / p},
 ///
