@@ -143,8 +143,9 @@ ROOM = Room(
     remark=(
         f"Errors are certificates, the largest |tau / w - 1|, computed by NumPy; all stop at {TOLERANCE:g}, or after "
         f"{ITERATIONS} iterations, and all begin with equal weights. The peers iterate w <- w^(1 - a) tau^a, scores "
-        f"by Gram matrix and Cholesky factor, {BLOCK} rows at a time, and a product with the factor's inverse; the first "
-        "has the exponents that we begin with, a = 2 p / (p + 2) is the best one that does not change, and a = p / 2 is the fixed-point iteration, which diverges from p = 4 on and is not tried there. Heavy tails are "
+        f"by Gram matrix and Cholesky factor, {BLOCK} rows at a time, and a product with the factor's inverse. The "
+        "first one has the exponents that we begin with, a = 2 p / (p + 2) is the best one that does not change, and "
+        "a = p / 2 is the fixed-point iteration, which diverges from p = 4 on and is not tried there. Heavy tails are "
         f"rows of Student's distribution with {problems.FREEDOM:g} degrees of freedom, {problems.HEAVY_ROWS} of them "
         f"times {problems.TIMES}. Rates count the entries of A once, whatever the number of iterations."
     ),
