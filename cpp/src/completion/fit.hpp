@@ -1,0 +1,67 @@
+/// One fit: its factors, where it is, and when it ends.
+#pragma once
+
+#include "completion/half_sweeps.hpp"
+
+namespace nearlinear::completion {
+
+/// What a fit is asked for, in the units of the scaled observations.
+struct Goal {
+  Ridge ridge = {};
+  bool is_nonnegative = false;
+  CompletionSolver solver = CompletionSolver::automatic;
+  Homotopy homotopy = Homotopy::automatic;
+  double tol = 1e-8;
+  Index maxiter = 500;
+  std::uint64_t seed = 0;
+  bool takes_whole_path = false;  ///< from the largest singular value to `ridge`, each until it has settled
+  double bias_unit = 1;           ///< what the ridge of factors is multiplied by for biases on that path
+  /// Shown the singular values of U V^T for every lambda of the path, where there is one.
+  std::function<void(std::span<const double>)> show_spectrum = {};
+  /// Shown every step; fills in what only the caller knows, and answers whether to go on.
+  std::function<bool(const CompletionStep&, const PaddedFactor& U, const PaddedFactor& V)> report = {};
+};
+
+class Fit {
+ public:
+  Fit(HalfSweeps& sweeps, PaddedFactor U, PaddedFactor V, Goal goal, const RunOptions& run);
+
+  void run_from_spectral_start();
+  void run_from_given_start();
+  void run_path_alone();
+
+  [[nodiscard]] CompletionStatus status() const { return status_; }
+  [[nodiscard]] bool used_homotopy() const { return used_homotopy_; }
+  PaddedFactor& U() { return U_; }
+  PaddedFactor& V() { return V_; }
+  [[nodiscard]] const CompletionStep& last() const { return last_; }
+
+ private:
+  using Phase = CompletionStep::Phase;
+
+  void fit_biases();
+  double start();
+  void enter_iteration();
+  void sweep(const Ridge& ridge, Phase phase);
+  void record(double square_sum, double objective, Phase phase, double ridge, Index inner_iterations,
+              bool may_settle = true);
+  void descend(double largest);
+  [[nodiscard]] bool contracts();
+  void follow_path(double largest);
+  void finish();
+  void project();
+  [[nodiscard]] LineMethod method() const;
+  [[nodiscard]] bool allows_projection() const;
+
+  HalfSweeps& sweeps_;
+  PaddedFactor U_, V_;
+  Goal goal_;
+  RunOptions run_;
+  double norm_ = 0;  // of the observations
+  CompletionStep last_ = {};
+  bool is_over_ = false;
+  bool used_homotopy_ = false;
+  CompletionStatus status_ = CompletionStatus::maxiter;
+};
+
+}  // namespace nearlinear::completion

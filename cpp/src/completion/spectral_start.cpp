@@ -1,0 +1,128 @@
+// The singular vectors of what was observed (Jain, Netrapalli and Sanghavi, Low-rank matrix completion using
+// alternating minimization, STOC 2013, algorithm 2), and factors in their coordinates.
+#include "completion/spectral_start.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/arithmetic.hpp"
+#include "nearlinear/linalg/products.hpp"
+#include "nearlinear/linalg/qr.hpp"
+#include "nearlinear/linalg/randomized_svd.hpp"
+#include "nearlinear/linalg/spectral.hpp"
+
+namespace nearlinear::completion {
+namespace {
+
+/// Values of a side without the biases of both.
+Array<double> residual_values(const Side& side, const PaddedFactor& own, const PaddedFactor& other) {
+  Array<double> values(side.value.size());
+  for (Index i = 0; i < side.lines; ++i) {
+    const double here = own.has_bias ? own.row(i)[own.rank] : 0;
+    for (Index e = side.begin[i]; e < side.begin[i + 1]; ++e)
+      values[e] = side.value[e] - here - (own.has_bias ? other.row(side.at[e])[other.rank] : 0);
+  }
+  return values;
+}
+
+/// Q R = the factor, whose rows are as many as its columns, with zeros, where they are fewer.
+struct Orthonormal {
+  Array<double> Q;
+  Array<double> R;
+};
+
+Orthonormal orthonormal(const PaddedFactor& factor, const RunOptions& run) {
+  const Index k = factor.rank, lines = std::max(factor.lines, k);
+  const Array<double> A = Array<double>::zeros(checked_product(lines, k));
+  for (Index i = 0; i < factor.lines; ++i) std::copy_n(factor.row(i), k, A.data() + i * k);
+  Orthonormal result{Array<double>(lines * k), Array<double>(k * k)};
+  qr_thin<double>({A.data(), lines, k}, {result.Q.data(), lines, k}, {result.R.data(), k, k}, QrMethod::automatic, run);
+  return result;
+}
+
+/// R_U R_V^T, whose singular values are those of U V^T.
+Array<double> core_of(const Orthonormal& U, const Orthonormal& V, Index k) {
+  Array<double> core(k * k);
+  gemm<double>(1, {U.R.data(), k, k}, Transpose::no, {V.R.data(), k, k}, Transpose::yes, 0, {core.data(), k, k});
+  return core;
+}
+
+}  // namespace
+
+double spectral_start(HalfSweeps& sweeps, PaddedFactor& U, PaddedFactor& V, std::uint64_t seed, const RunOptions& run) {
+  const Observations& observed = sweeps.observed();
+  const Side &rows = observed.rows, &cols = observed.cols;
+  const Array<double> row_values = residual_values(rows, U, V), col_values = residual_values(cols, V, U);
+  const auto product = [&](const Side& side, const Array<double>& values) {
+    return [&](MatrixView<const double> X, MatrixView<double> Y) {
+      const Index stride = ceil_divide(X.cols(), 8) * 8;
+      const Array<double> from = Array<double>::zeros(checked_product(std::max<Index>(1, X.rows()), stride));
+      const Array<double> to(checked_product(std::max<Index>(1, Y.rows()), stride));
+      for (Index j = 0; j < X.rows(); ++j) std::copy_n(&X(j, 0), X.cols(), from.data() + j * stride);
+      sweeps.for_blocks(side, static_cast<double>(4 * stride), [&](Index, Index first, Index count, int) {
+        Lines lines = lines_of(side, first, count);
+        lines.value = values.data();
+        kernels().weighted_sums(lines, stride, from.data(), to.data() + first * stride);
+      });
+      for (Index i = 0; i < Y.rows(); ++i) std::copy_n(to.data() + i * stride, Y.cols(), &Y(i, 0));
+    };
+  };
+  const LinearOperator<double> A{rows.lines, cols.lines, product(rows, row_values), product(cols, col_values)};
+  double square = 0;
+  for (const double value : row_values) square += value * value;
+  const Index rank = std::min({U.rank, rows.lines, cols.lines});
+  if (square == 0 || rank == 0) return 0;
+  const RandomizedSvd<double> svd = randomized_svd<double>(
+      A, rank, {.oversampling = 8, .power_iterations = 3, .seed = seed, .frobenius_norm = std::sqrt(square)}, run);
+  const double scale = static_cast<double>(rows.lines) * static_cast<double>(cols.lines) /
+                       static_cast<double>(std::max<Index>(1, observed.nnz()));
+  for (Index r = 0; r < svd.rank; ++r) {
+    const double root = std::sqrt(scale * svd.singular_values[r]);
+    for (Index i = 0; i < rows.lines; ++i) U.row(i)[r] = root * svd.U()(i, r);
+    for (Index j = 0; j < cols.lines; ++j) V.row(j)[r] = root * svd.V()(j, r);
+  }
+  return svd.singular_values[0];
+}
+
+Array<double> balance(PaddedFactor& U, PaddedFactor& V, const RunOptions& run) {
+  const Index k = U.rank;
+  Array<double> s = Array<double>::zeros(k);
+  if (k == 0) return s;
+  const Orthonormal left = orthonormal(U, run), right = orthonormal(V, run);
+  const Array<double> core = core_of(left, right, k), turn_U(k * k), turn_V(k * k);
+  if (!svd<double>({core.data(), k, k}, {turn_U.data(), k, k}, s.span(), {turn_V.data(), k, k})) return s;
+  const auto multiply = [&](const Orthonormal& basis, const Array<double>& turn, PaddedFactor& factor) {
+    for (Index p = 0; p < k; ++p)
+      for (Index q = 0; q < k; ++q) turn[p * k + q] *= std::sqrt(s[q]);
+    gemm<double>(1, {basis.Q.data(), factor.lines, k}, Transpose::no, {turn.data(), k, k}, Transpose::no, 0,
+                 factor.matrix(), run);
+  };
+  multiply(left, turn_U, U);
+  multiply(right, turn_V, V);
+  return s;
+}
+
+Array<double> singular_values(const PaddedFactor& U, const PaddedFactor& V, const RunOptions& run) {
+  const Index k = U.rank;
+  Array<double> s = Array<double>::zeros(k);
+  if (k == 0) return s;
+  const Array<double> core = core_of(orthonormal(U, run), orthonormal(V, run), k);
+  if (!svd<double>({core.data(), k, k}, {nullptr, k, 0}, s.span(), {nullptr, k, 0})) std::fill(s.begin(), s.end(), 0.0);
+  return s;
+}
+
+void clip(PaddedFactor& U, const RunOptions& run) {
+  constexpr double incoherence = 2.5;
+  if (U.rank == 0) return;
+  const Orthonormal basis = orthonormal(U, run);
+  const double most = 2 * incoherence * std::sqrt(static_cast<double>(U.rank) / static_cast<double>(U.lines));
+  for (Index i = 0; i < U.lines; ++i)
+    for (Index k = 0; k < U.rank; ++k) {
+      const double entry = basis.Q[i * U.rank + k];
+      U.row(i)[k] = std::abs(entry) > most ? 0 : entry;
+    }
+  const Orthonormal clipped = orthonormal(U, run);
+  for (Index i = 0; i < U.lines; ++i) std::copy_n(clipped.Q.data() + i * U.rank, U.rank, U.row(i));
+}
+
+}  // namespace nearlinear::completion
