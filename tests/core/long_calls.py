@@ -240,7 +240,36 @@ def _lp_regression(size, **options):
     nl.sampling.lp_regression(A, np.arange(len(A)) % 7, 1.5, **options)
 
 
+@functools.cache
+def _observed(rows):
+    """100 entries in each row of a matrix of rank 5, the same rows again and again."""
+    rng = np.random.default_rng(0)
+    cols = rng.permuted(np.tile(np.arange(1000, dtype=np.int32), (500, 1)), axis=1)[:, :100]
+    values = np.einsum("ik,ijk->ij", rng.standard_normal((500, 5)), rng.standard_normal((1000, 5))[cols])
+    many = np.arange(rows) % 500
+    parts = (values[many].ravel(), cols[many].ravel(), np.arange(rows + 1, dtype=np.int32) * 100)
+    return scipy.sparse.csr_array(parts, shape=(rows, 1000))
+
+
+def _complete(size, **options):
+    nl.completion.complete(_observed(max(200, int(size * 5000))), 5, lam=1.0, solver="als", seed=0, **options)
+
+
+@functools.cache
+def _completed():
+    return nl.completion.complete(_observed(500), 40, lam=1.0, seed=0, tol=1e-3)
+
+
+atexit.register(_completed.cache_clear)
+
+
+def _fold_in(size, **options):
+    _completed().fold_in(_observed(max(1, int(size * 10_000))), **options)
+
+
 LONG_CALLS = [
+    LongCall("complete", _complete, iterative=True),
+    LongCall("fold_in", _fold_in),
     LongCall("leverage_scores", _leverage_scores),
     LongCall("lewis_weights", _lewis_weights),
     LongCall("sensitivities", _sensitivities),

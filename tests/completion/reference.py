@@ -1,0 +1,563 @@
+"""
+Completion of a matrix of low rank straight from the mathematics, in float64, on dense arrays and as slow as it reads.
+
+    min over U, V, b, c of   1/2 sum over observed (i, j) of w_ij (x_ij - mu - b_i - c_j - u_i^T v_j)^2
+                             + lam / 2 (|U|_F^2 + |V|_F^2 + |b|^2 + |c|^2)
+
+With biases, mu is the weighted mean of what is observed; without, mu, b and c are 0. mu is never fitted. `mask` says
+what is observed, and elsewhere X may hold anything, NaN too. `weights` is a number or an array like X. The other side's
+half sweep is that of the transposed matrix.
+
+Y. Gu, Z. Song, J. Yin and L. Zhang, "Low rank matrix completion via robust alternating minimization in nearly linear
+time", ICLR 2024 ("the paper"), after P. Jain, P. Netrapalli and S. Sanghavi, "Low-rank matrix completion using
+alternating minimization", STOC 2013. Implicit feedback: Y. Hu, Y. Koren and C. Volinsky, "Collaborative filtering for
+implicit feedback datasets", ICDM 2008.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy.linalg
+import scipy.sparse
+from numpy.typing import NDArray
+from scipy.optimize import nnls
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+Weights = Array | float
+
+
+class Model(NamedTuple):
+    """X_ij ~ mu + b_i + c_j + u_i^T v_j."""
+
+    U: Array
+    V: Array
+    mu: float
+    b: Array
+    c: Array
+
+    @property
+    def transposed(self) -> "Model":
+        return Model(self.V, self.U, self.mu, self.c, self.b)
+
+    @property
+    def dense(self) -> Array:
+        return np.asarray(self.mu + self.b[:, np.newaxis] + self.c + self.U @ self.V.T)
+
+
+Solve = Callable[[Array, Array, Array], Array]  # of |A z - y|, from z
+Step = Callable[..., Model]  # like half_sweep
+
+
+def factors_only(U: Array, V: Array) -> Model:
+    return Model(U, V, 0.0, np.zeros(len(U)), np.zeros(len(V)))
+
+
+def predict(model: Model, rows: NDArray[np.intp], cols: NDArray[np.intp]) -> Array:
+    return np.asarray(model.dense[rows, cols])
+
+
+# Factors
+
+
+def singular_values(U: Array, V: Array) -> Array:
+    """Those of U V^T, as many as U has columns, descending."""
+    s = np.linalg.svd(np.linalg.qr(U)[1] @ np.linalg.qr(V)[1].T, compute_uv=False)
+    return np.concatenate([s, np.zeros(U.shape[1] - len(s))])
+
+
+def balanced(U: Array, V: Array) -> tuple[Array, Array]:
+    """The same U V^T with U^T U = V^T V = diag(s), for no more columns than rows. Their signs are arbitrary."""
+    (Q_U, R_U), (Q_V, R_V) = np.linalg.qr(U), np.linalg.qr(V)
+    P, s, Qt = np.linalg.svd(R_U @ R_V.T)
+    return Q_U @ (P * np.sqrt(s)), Q_V @ (Qt.T * np.sqrt(s))
+
+
+# The objective
+
+
+def weight_matrix(mask: Mask, weights: Weights = 1.0) -> Array:
+    """w_ij, 0 where nothing is observed."""
+    return np.asarray(np.where(mask, weights, 0.0))
+
+
+def weighted_mean(X: Array, mask: Mask, weights: Weights = 1.0) -> float:
+    return float(np.average(X[mask], weights=weight_matrix(mask, weights)[mask]))
+
+
+def residual(X: Array, mask: Mask, model: Model) -> Array:
+    """x_ij less its prediction, 0 where nothing is observed."""
+    return np.asarray(np.where(mask, X - model.dense, 0.0))
+
+
+def objective(X: Array, mask: Mask, weights: Weights, model: Model, lam: float) -> float:
+    R = residual(X, mask, model)
+    penalty = sum(float((part * part).sum()) for part in (model.U, model.V, model.b, model.c))
+    return float((weight_matrix(mask, weights) * R * R).sum() / 2 + lam / 2 * penalty)
+
+
+def gradient(X: Array, mask: Mask, weights: Weights, model: Model, lam: float) -> tuple[Array, Array, Array, Array]:
+    """With respect to U, V, b and c; those to b and c mean nothing for a model without biases."""
+    R = weight_matrix(mask, weights) * residual(X, mask, model)
+    U, V, _, b, c = model
+    return lam * U - R @ V, lam * V - R.T @ U, lam * b - R.sum(axis=1), lam * c - R.sum(axis=0)
+
+
+def kkt_residual(
+    X: Array, mask: Mask, weights: Weights, model: Model, lam: float, *, biases: bool = False, nonnegative: bool = False
+) -> float:
+    """
+    The largest entry of the gradient, over that of the terms which cancel in it.
+
+    For U >= 0 and V >= 0 the gradient must be 0 where the factor is positive and not negative where it is 0: what is
+    positive there does not count. Infinite for a negative factor.
+    """
+    W = weight_matrix(mask, weights)
+    size = W * (np.abs(np.where(mask, X - model.mu, 0.0)) + np.abs(model.b[:, np.newaxis]) + np.abs(model.c))
+    parts = gradient(X, mask, weights, model, lam)
+    terms = (size @ np.abs(model.V), size.T @ np.abs(model.U), size.sum(axis=1), size.sum(axis=0))
+    worst = 0.0
+    unknowns = (model.U, model.V, model.b, model.c)
+    for part, derivative, term in list(zip(unknowns, parts, terms, strict=True))[: 4 if biases else 2]:
+        excess = np.abs(derivative)
+        if nonnegative and part.ndim == 2:
+            if (part < 0).any():
+                return np.inf
+            excess = np.where(part > 0, excess, np.maximum(-derivative, 0.0))
+        scale = float((term + lam * np.abs(part)).max(initial=0.0))
+        worst = max(worst, float(excess.max(initial=0.0)) / scale if scale > 0 else 0.0)
+    return worst
+
+
+# Alternating minimisation
+
+
+def line_problem(
+    X: Array, mask: Mask, weights: Weights, model: Model, lam: float, *, i: int, biases: bool
+) -> tuple[Array, Array]:
+    """A and y for which |A z - y|^2 is row i's share of twice the objective, z = u_i or (u_i, b_i)."""
+    seen = mask[i]
+    root = np.sqrt(np.broadcast_to(weights, mask.shape)[i, seen])
+    features = np.column_stack([model.V, np.ones(len(model.V))]) if biases else model.V
+    unknowns = features.shape[1]
+    y = X[i, seen] - model.mu - model.c[seen]
+    A = np.vstack([root[:, np.newaxis] * features[seen], np.sqrt(lam) * np.eye(unknowns)])
+    return A, np.concatenate([root * y, np.zeros(unknowns)])
+
+
+def least_squares(A: Array, y: Array, _z: Array) -> Array:
+    """The solution of least norm."""
+    return np.asarray(np.linalg.lstsq(A, y, rcond=None)[0])
+
+
+def half_sweep(
+    X: Array,
+    mask: Mask,
+    weights: Weights,
+    model: Model,
+    lam: float,
+    *,
+    biases: bool = False,
+    solve: Solve = least_squares,
+) -> Model:
+    """U, and b with biases, exactly for the given V and c, row by row; 0 for a row of which nothing is observed."""
+    k = model.U.shape[1]
+    before = np.column_stack([model.U, model.b]) if biases else model.U
+    after = np.zeros_like(before)
+    W = weight_matrix(mask, weights)
+    for i in range(len(X)):
+        after[i] = solve(*line_problem(X, mask, W, model, lam, i=i, biases=biases), before[i])
+    return model._replace(U=after[:, :k], b=after[:, k] if biases else model.b)
+
+
+def alternating_minimisation(
+    X: Array,
+    mask: Mask,
+    weights: Weights,
+    model: Model,
+    lam: float,
+    *,
+    sweeps: int,
+    biases: bool = False,
+    step: Step = half_sweep,
+) -> Model:
+    """Every sweep updates U, then V. Samples are not split: all entries serve in every half."""
+    for _ in range(sweeps):
+        model = step(X, mask, weights, model, lam, biases=biases)
+        model = step(X.T, mask.T, np.transpose(weights), model.transposed, lam, biases=biases).transposed
+    return model
+
+
+def perturbed_half_sweep(
+    X: Array,
+    mask: Mask,
+    weights: Weights,
+    model: Model,
+    lam: float,
+    *,
+    relative: float,
+    rng: np.random.Generator,
+    biases: bool = False,
+) -> Model:
+    """The exact half sweep and Gaussian noise of `relative` times its Frobenius norm: what the paper's is robust to."""
+    exact = half_sweep(X, mask, weights, model, lam, biases=biases)
+    noise = rng.standard_normal(exact.U.shape)
+    return exact._replace(U=exact.U + relative * np.linalg.norm(exact.U) / np.sqrt(noise.size) * noise)
+
+
+def spectral_start(X: Array, mask: Mask, k: int, *, coherence: float | None = None) -> tuple[Array, Array]:
+    """
+    Balanced factors of the best approximation of rank k to P_Omega(X) m n / |Omega|.
+
+    With the paper's clipping, entries of the singular vectors above 2 coherence (k / m)^(1/2) become 0, what is left is
+    made orthonormal, and X is projected onto its span.
+    """
+    Y = np.where(mask, X, 0.0) * (mask.size / max(mask.sum(), 1))
+    U = np.linalg.svd(Y, full_matrices=False)[0][:, :k]
+    if coherence is not None:
+        U = np.linalg.qr(np.where(np.abs(U) > 2 * coherence * np.sqrt(k / len(U)), 0.0, U))[0]
+    return balanced(U, Y.T @ U)
+
+
+def start(X: Array, mask: Mask, weights: Weights, k: int, *, biases: bool = False) -> Model:
+    """spectral_start() of X - mu, and biases of 0."""
+    mu = weighted_mean(X, mask, weights) if biases else 0.0
+    return factors_only(*spectral_start(X - mu, mask, k))._replace(mu=mu)
+
+
+def soft_impute_step(X: Array, mask: Mask, weights: Weights, model: Model, lam: float) -> Model:
+    """
+    U V^T <- singular values, soft-thresholded at lam / L, of U V^T + W * (X - its prediction) / L with L = max w_ij.
+
+    The best matrix of rank k for a bound on the objective that is exact at U V^T. What no half sweep can, it gives
+    columns of U and V that have become 0 a value again. R. Mazumder, T. Hastie and R. Tibshirani, "Spectral
+    regularization algorithms for learning large incomplete matrices", JMLR 11, 2010.
+    """
+    W = weight_matrix(mask, weights)
+    L = W.max()
+    P, s, Qt = np.linalg.svd(model.U @ model.V.T + W / L * residual(X, mask, model), full_matrices=False)
+    k = model.U.shape[1]
+    root = np.sqrt(np.maximum(s[:k] - lam / L, 0.0))
+    return model._replace(U=P[:, :k] * root, V=Qt[:k].T * root)
+
+
+def ridge_homotopy(
+    X: Array,
+    mask: Mask,
+    weights: Weights,
+    k: int,
+    lam: float = 0.0,
+    *,
+    biases: bool = False,
+    factor: float = 0.3,
+    stages: int = 14,
+    sweeps: int = 20,
+    last: bool = True,
+) -> Model:
+    """
+    Alternating minimisation while lambda falls from sigma_1 / 2 to 1e-7 sigma_1, but not below lam; then polish().
+
+    sigma_1 is that of w_ij (x_ij - mu), which is the gradient at U V^T = 0 and the lambda above which 0 is the minimum.
+    As |U|_F^2 + |V|_F^2 is at least 2 |U V^T|_*, with equality for balanced factors, the minimum is that of a convex
+    problem as long as k columns are enough for it. Singular values below lambda vanish there, with their columns of U
+    and V, and no later sweep would bring these back: every stage begins with soft_impute_step().
+    """
+    model = start(X, mask, weights, k, biases=biases)
+    first = 0.5 * np.linalg.norm(weight_matrix(mask, weights) * np.where(mask, X - model.mu, 0.0), 2)
+    for stage in range(stages):
+        level = max(lam, float(first) * factor**stage)
+        model = soft_impute_step(X, mask, weights, model, level)
+        model = alternating_minimisation(X, mask, weights, model, level, sweeps=sweeps, biases=biases)
+    return polish(X, mask, weights, model, lam, biases=biases) if last else model
+
+
+def polish(
+    X: Array, mask: Mask, weights: Weights, model: Model, lam: float, *, biases: bool = False, maxiter: int = 200
+) -> Model:
+    """
+    A local minimum to the last digits: an exact sweep and a Newton step in all unknowns at once, in turn.
+
+    The Hessian is J^T W J + lam I, less w_ij r_ij where du_i meets dv_j, damped as Levenberg and Marquardt do: along
+    rotations of the factors it is 0, for which some damping remains. Sweeps alone converge linearly; Newton's steps
+    alone take long to balance parts of the factors that differ in size.
+    """
+    W = weight_matrix(mask, weights)
+    m, n, k = len(model.U), len(model.V), model.U.shape[1]
+    right = slice(m * k, (m + n) * k)
+
+    def slopes(model: Model) -> Array:
+        parts = gradient(X, mask, weights, model, lam)[: 4 if biases else 2]
+        return np.concatenate([part.ravel() for part in parts])
+
+    def newton_step(model: Model, damping: float) -> tuple[Model, Array]:
+        J = jacobian(model.U, model.V, mask, biases=biases)
+        H = (J.T @ scipy.sparse.diags_array(W[mask]) @ J).toarray() + lam * np.eye(J.shape[1])
+        scale = np.sqrt(np.where(H.diagonal() > 0, H.diagonal(), 1.0))  # 0 in lines of which nothing is observed
+        H[: m * k, right] -= np.kron(W * residual(X, mask, model), np.eye(k))
+        H[right, : m * k] = H[: m * k, right].T
+        factor = scipy.linalg.cho_factor(H / np.outer(scale, scale) + damping * np.eye(len(H)))
+        x = -scipy.linalg.cho_solve(factor, slopes(model) / scale) / scale
+        U, V = model.U + x[: m * k].reshape(m, k), model.V + x[right].reshape(n, k)
+        b, c = np.split(x[right.stop :], [m]) if biases else (0.0, 0.0)
+        return model._replace(U=U, V=V, b=model.b + b, c=model.c + c), scale
+
+    damping = 1e-3
+    for _ in range(maxiter):
+        model = alternating_minimisation(X, mask, weights, model, lam, sweeps=1, biases=biases)
+        value, better = objective(X, mask, weights, model, lam), False
+        try:
+            trial, scale = newton_step(model, damping)
+            after = objective(X, mask, weights, trial, lam)
+            before, now = (float(np.linalg.norm(slopes(at) / scale)) for at in (model, trial))
+            # Below the rounding of the objective, the gradient tells.
+            better = after < (1 - 1e-14) * value or (after <= (1 + 1e-14) * value and now < before)
+        except np.linalg.LinAlgError:
+            pass
+        model = trial if better else model
+        damping = max(damping / 10, 1e-9) if better else 10 * damping
+        if damping > 1e6 or kkt_residual(X, mask, weights, model, lam, biases=biases) <= (1e-14 if better else 1e-12):
+            break
+    return model
+
+
+# The paper's regression
+
+
+def sketched_least_squares(
+    A: Array, y: Array, z: Array, *, sketch_rows: int, accuracy: float, rng: np.random.Generator, maxiter: int = 1000
+) -> Array:
+    """
+    Q R = S A with a Gaussian S, then conjugate gradients for min |A R^-1 x - y| from x = R z.
+
+    S embeds the span of A, so that A R^-1 is well-conditioned: log(1 / accuracy) steps lead to
+    |(A R^-1)^T (y - A z)| <= accuracy |y|, which, up to the condition, bounds the distance of A z from the best fit.
+    Where S A has not full rank, by least_squares().
+    """
+    SA = rng.standard_normal((sketch_rows, len(A))) @ A / np.sqrt(sketch_rows) if len(A) > sketch_rows else A
+    R = np.linalg.qr(SA, mode="r")
+    diagonal = np.abs(np.diag(R))
+    if len(R) < A.shape[1] or diagonal.min() <= 1e-13 * diagonal.max():
+        return least_squares(A, y, z)
+    B = scipy.linalg.solve_triangular(R, A.T, trans="T").T
+    x = R @ z
+    r = y - B @ x
+    g = B.T @ r
+    p = g
+    for _ in range(maxiter):
+        if np.linalg.norm(g) <= accuracy * np.linalg.norm(y):
+            break
+        Bp = B @ p
+        alpha = (g @ g) / (Bp @ Bp)
+        x, r = x + alpha * p, r - alpha * Bp
+        g, before = B.T @ r, g
+        p = g + (g @ g) / (before @ before) * p
+    return np.asarray(scipy.linalg.solve_triangular(R, x))
+
+
+def sketched_half_sweep(
+    X: Array,
+    mask: Mask,
+    weights: Weights,
+    model: Model,
+    lam: float,
+    *,
+    sketch_rows: int,
+    accuracy: float,
+    rng: np.random.Generator,
+    biases: bool = False,
+) -> Model:
+    """half_sweep() with every row to the given accuracy, from where it is. Rows of the ridge are sketched too."""
+    solve = partial(sketched_least_squares, sketch_rows=sketch_rows, accuracy=accuracy, rng=rng)
+    return half_sweep(X, mask, weights, model, lam, biases=biases, solve=solve)
+
+
+# Variants
+
+
+def nonnegative_least_squares(A: Array, y: Array, _z: Array, *, free: int = 0) -> Array:
+    """min |A z - y| subject to z >= 0, but for the last `free` unknowns, which are differences of two."""
+    kept = A.shape[1] - free
+    both = np.hstack([A, -A[:, kept:]])
+    sizes = np.linalg.norm(both, axis=0)
+    sizes[sizes == 0] = 1.0
+    size = np.abs(y).max(initial=0.0) or 1.0  # its tolerance is absolute
+    z = size * nnls(both / sizes, y / size)[0] / sizes
+    return np.concatenate([z[:kept], z[kept : kept + free] - z[kept + free :]])
+
+
+def nonnegative_half_sweep(
+    X: Array, mask: Mask, weights: Weights, model: Model, lam: float, *, biases: bool = False
+) -> Model:
+    """half_sweep() subject to U >= 0; biases may be negative. One of many solutions where A has dependent columns."""
+    solve = partial(nonnegative_least_squares, free=int(biases))
+    return half_sweep(X, mask, weights, model, lam, biases=biases, solve=solve)
+
+
+def implicit_problem(X: Array, mask: Mask) -> tuple[Array, Mask, Array]:
+    """
+    P, a full mask and C for which every function of P, mask and weights here is that of implicit feedback.
+
+        1/2 sum over all (i, j) of c_ij (p_ij - u_i^T v_j)^2 + lam / 2 (|U|_F^2 + |V|_F^2)
+
+    with c_ij = 1 + x_ij and p_ij = 1 for stored entries, c_ij = 1 and p_ij = 0 for all others (Hu, Koren and Volinsky,
+    equation 3, with alpha in X).
+    """
+    return mask.astype(float), np.ones_like(mask), 1 + np.where(mask, X, 0.0)
+
+
+def implicit_objective(X: Array, mask: Mask, U: Array, V: Array, lam: float) -> float:
+    return objective(*implicit_problem(X, mask), factors_only(U, V), lam)
+
+
+def implicit_half_sweep(X: Array, mask: Mask, V: Array, lam: float) -> Array:
+    """u_i = (V^T C_i V + lam I)^-1 V^T C_i p_i (equation 4)."""
+    empty = factors_only(np.zeros((len(X), V.shape[1])), V)
+    return half_sweep(*implicit_problem(X, mask), empty, lam).U
+
+
+def bias_model(X: Array, mask: Mask, weights: Weights, lam: float) -> Model:
+    """The minimum over b and c without factors; for lam = 0 that of least norm."""
+    mu = weighted_mean(X, mask, weights)
+    W = weight_matrix(mask, weights)
+    Y = W * np.where(mask, X - mu, 0.0)
+    m, n = X.shape
+    H = np.block([[np.diag(W.sum(axis=1)), W], [W.T, np.diag(W.sum(axis=0))]]) + lam * np.eye(m + n)
+    sums = np.concatenate([Y.sum(axis=1), Y.sum(axis=0)])
+    both = np.linalg.solve(H, sums) if lam > 0 else np.linalg.lstsq(H, sums, rcond=None)[0]
+    return Model(np.zeros((m, 0)), np.zeros((n, 0)), mu, both[:m], both[m:])
+
+
+def fold_in(
+    X: Array,
+    mask: Mask,
+    weights: Weights,
+    model: Model,
+    lam: float,
+    *,
+    axis: int = 0,
+    biases: bool = False,
+    step: Step = half_sweep,
+) -> tuple[Array, Array]:
+    """Factors and biases of new rows, or of new columns for axis = 1; X has a row for every new line in both cases."""
+    side = model if axis == 0 else model.transposed
+    new = side._replace(U=np.zeros((len(X), side.U.shape[1])), b=np.zeros(len(X)))
+    folded = step(X, mask, weights, new, lam, biases=biases)
+    return folded.U, folded.b
+
+
+def core_lines(mask: Mask, need: int) -> tuple[Mask, Mask]:
+    """
+    Rows and columns that are left when those with fewer than `need` entries in lines that are left are dropped, and so
+    on: the `need`-core of the bipartite graph. The order does not matter.
+    """
+    rows, cols = np.ones(mask.shape[0], bool), np.ones(mask.shape[1], bool)
+    while True:
+        left = mask & rows[:, np.newaxis] & cols
+        enough_rows, enough_cols = rows & (left.sum(axis=1) >= need), cols & (left.sum(axis=0) >= need)
+        if (enough_rows == rows).all() and (enough_cols == cols).all():
+            return rows, cols
+        rows, cols = enough_rows, enough_cols
+
+
+# What the observed entries determine
+
+
+def jacobian(U: Array, V: Array, mask: Mask, *, biases: bool = False) -> Any:
+    """
+    Of the observed entries, in the order of np.nonzero(mask), with respect to U, V (both by rows), b and c.
+
+    d(u_i^T v_j) = du_i^T v_j + u_i^T dv_j. A scipy.sparse.csr_array.
+    """
+    (m, k), n = U.shape, len(V)
+    rows, cols = np.nonzero(mask)
+    places = np.hstack([rows[:, np.newaxis] * k + np.arange(k), (m + cols[:, np.newaxis]) * k + np.arange(k)])
+    slopes = np.hstack([V[cols], U[rows]])
+    if biases:
+        places = np.column_stack([places, (m + n) * k + rows, (m + n) * k + m + cols])
+        slopes = np.hstack([slopes, np.ones((len(rows), 2))])
+    pointers = np.arange(0, slopes.size + 1, slopes.shape[1])
+    return scipy.sparse.csr_array((slopes.ravel(), places.ravel(), pointers), (len(rows), (k + int(biases)) * (m + n)))
+
+
+def orthonormal(U: Array) -> Array:
+    """A basis of the columns: the tangent space at U V^T depends on nothing else, but the condition of J does."""
+    return np.asarray(np.linalg.qr(U)[0])
+
+
+def jacobian_rank(U: Array, V: Array, mask: Mask) -> int:
+    """
+    Rank of the derivative of (U, V) -> P_Omega(U V^T) at U and V of full column rank, up to 1e-9.
+
+    At most k (m + n - k), the dimension of the matrices of rank k; if it is that, none other near U V^T has the same
+    observed entries. A. Singer and M. Cucuringu, "Uniqueness of low-rank matrix completion by rigidity theory", SIAM
+    Journal on Matrix Analysis and Applications 31, 2010.
+    """
+    s = np.linalg.svd(jacobian(orthonormal(U), orthonormal(V), mask).toarray(), compute_uv=False)
+    return int((s > 1e-9 * s.max(initial=0.0)).sum())
+
+
+def information_about_right_factor(U: Array, V: Array, mask: Mask) -> Array:
+    """
+    Schur complement of J^T J with respect to V, n k x n k, and V V^T (x) I, for orthonormal U and V.
+
+    Row i's entries u_i^T v_j say about V what is left of them for every u_i: with the projector M_i onto the complement
+    of the columns of V_i, the rows of V in Omega_i, the complement is the sum of M_i (x) u_i u_i^T. It is 0 along V K
+    for every k x k matrix K, as U V^T + U (V K)^T - (U K^T) V^T is U V^T; the second term holds V in place there, and
+    nothing that U V^T determines depends on it.
+    """
+    n, k = V.shape
+    S = np.kron(V @ V.T, np.eye(k)).reshape(n, k, n, k)
+    for u, seen in zip(U, mask, strict=True):
+        M = np.eye(seen.sum()) - V[seen] @ np.linalg.pinv(V[seen])
+        j, every = np.flatnonzero(seen), np.arange(k)
+        S[np.ix_(j, every, j, every)] += np.einsum("jl,a,b->jalb", M, u, u)
+    return np.asarray(S.reshape(n * k, n * k))
+
+
+def identifiable(U: Array, V: Array, mask: Mask) -> bool:
+    """
+    Whether jacobian_rank() is k (m + n - k): every V_i has rank k and the Schur complement is positive definite.
+
+    Much faster, but as it squares J, singular values below 1e-6 count as 0.
+    """
+    U, V = orthonormal(U), orthonormal(V)
+    if any(np.linalg.matrix_rank(V[seen], tol=1e-6) < V.shape[1] for seen in mask):
+        return False
+    S = information_about_right_factor(U, V, mask)
+    try:
+        np.linalg.cholesky(S - 1e-12 * np.eye(len(S)))
+    except np.linalg.LinAlgError:
+        return False
+    return True
+
+
+def cramer_rao_rmse(U: Array, V: Array, mask: Mask, sigma: float, wanted: Mask | None = None) -> float:
+    """
+    Lower bound on the RMSE over `wanted` (by default, whatever is not observed) of unbiased estimates of U V^T from
+    entries with independent noise N(0, sigma^2): sigma (mean over entries e of j_e^T (J^T J)^+ j_e)^(1/2), with j_e the
+    gradient of e. Infinite where the matrix is not identifiable.
+
+    The variance of entry (i, j) is that of u_i^T v_j for given V, f_j^T f_j with f_j^T = v_j^T V_i^+, and that of
+    u_i^T (dv_j - sum over l in Omega_i of f_jl dv_l), what V's error makes of it; dv has the inverse Schur complement
+    as its covariance. Z. Tang and A. Nehorai, "Lower bounds on the mean-squared error of low-rank matrix
+    reconstruction", IEEE Transactions on Signal Processing 59, 2011.
+    """
+    wanted = ~mask if wanted is None else wanted
+    if not wanted.any():
+        return 0.0
+    if not identifiable(U, V, mask):
+        return np.inf
+    U, V = orthonormal(U), orthonormal(V)
+    n, k = V.shape
+    covariance = np.linalg.inv(information_about_right_factor(U, V, mask)).reshape(n, k, n, k)
+    total = 0.0
+    for u, seen, asked in zip(U, mask, wanted, strict=True):
+        if asked.any():
+            f = V[asked] @ np.linalg.pinv(V[seen])
+            through_V = np.eye(n)[asked]
+            through_V[:, seen] -= f
+            along_u = np.einsum("jlb,b->jl", np.einsum("jalb,a->jlb", covariance, u), u)
+            total += float((f * f).sum() + ((through_V @ along_u) * through_V).sum())
+    return float(sigma * np.sqrt(total / wanted.sum()))

@@ -1,0 +1,560 @@
+"""completion.complete against reference.py: what it returns, for every kind of matrix, storage and solver."""
+
+import functools
+import logging
+import os
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.sparse
+
+import nearlinear as nl
+from tests.completion import instances, reference
+from tests.completion.instances import Instance
+from tests.completion.reference import Array, Model
+
+SOLVERS = ("auto", "als", "cg", "vp", "sketch")
+every_solver = pytest.mark.parametrize("solver", SOLVERS)
+
+
+def fit(instance: Instance, rank: int | None = None, **options: Any) -> Any:
+    """Complete what is observed, without warnings of lines that have too few entries."""
+    given = {
+        "weights": instance.weights,
+        "lam": instance.lam,
+        "biases": instance.biases,
+        "nonneg": instance.nonnegative,
+        "implicit": instance.implicit,
+        "seed": 0,
+        "underdetermined": "ridge",
+        **options,
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", nl.completion.CompletionWarning)
+        return nl.completion.complete(instance.coo, instance.rank if rank is None else rank, **given)
+
+
+def model_of(result: Any) -> Model:
+    return Model(result.U, result.V, result.mu, result.row_bias, result.col_bias)
+
+
+def problem_of(instance: Instance) -> tuple[Array, Any, Array]:
+    """What reference.py minimises: of implicit feedback another problem with all entries."""
+    X, mask, W = instance.problem
+    return reference.implicit_problem(np.where(mask, X, 0.0), mask) if instance.implicit else (X, mask, W)
+
+
+def kkt_residual(instance: Instance, result: Any) -> float:
+    options = {"biases": instance.biases, "nonnegative": instance.nonnegative}
+    return reference.kkt_residual(*problem_of(instance), model_of(result), instance.lam, **options)
+
+
+def check_balance(result: Any) -> None:
+    """Factors share their columns' squares, which are the singular values."""
+    U, V, s = (np.asarray(part, float) for part in (result.U, result.V, result.s))
+    scale = s.max(initial=0.0) or 1.0
+    assert np.all(np.diff(s) <= 0)
+    np.testing.assert_allclose(U.T @ U / scale, np.diag(s) / scale, atol=1e-11)
+    np.testing.assert_allclose(V.T @ V / scale, np.diag(s) / scale, atol=1e-11)
+
+
+def check_history(result: Any, lam: float, size: float) -> None:
+    """One line for each iteration, and with one lambda the objective, `size` for a model of 0, never really rises."""
+    history = result.history
+    assert history.iteration[0] == 1
+    assert history.iteration[-1] == result.nit
+    assert np.all(np.diff(history.iteration) >= 1)
+    assert set(history.phase) <= {"biases", "descent", "plain", "homotopy", "polish", "projection"}
+    # Of the model that is returned: its columns are balanced, which makes the ridge terms a little less.
+    assert result.objective <= (1 + 1e-9) * history.objective[-1] + 1e-20 * size
+    assert history.lam[-1] == lam
+    assert np.all(history.lam >= lam)
+    assert np.all(np.diff(history.seconds) >= 0)
+    assert result.used_homotopy or "homotopy" not in history.phase
+    same = (history.lam[1:] == history.lam[:-1]) & (history.phase[1:] == history.phase[:-1])
+    before, after = history.objective[:-1][same], history.objective[1:][same]
+    assert np.all(after <= (1 + 1e-9) * before + 1e-20 * size)
+
+
+@pytest.mark.smoke
+def test_everything() -> None:
+    """200 random and all adversarial instances: finite and balanced, at a stationary point of the objective."""
+    for instance in instances.all_instances():
+        result = fit(instance, maxiter=2000)
+        model = model_of(result)
+        X, mask, W = problem_of(instance)
+        assert result.success, instance.name
+        assert result.shape == instance.shape
+        assert result.rank == instance.rank == len(result.s)
+        assert result.lam == instance.lam
+        assert all(np.isfinite(part).all() for part in (*model, result.s)), instance.name
+        if instance.nonnegative:
+            assert min(result.U.min(), result.V.min()) >= 0
+            singular_values = reference.singular_values(result.U, result.V)
+            np.testing.assert_allclose(result.s, singular_values, rtol=1e-7, atol=1e-9 * singular_values[0])
+        else:
+            check_balance(result)
+        size = reference.objective(X, mask, W, reference.factors_only(0 * model.U, 0 * model.V), 0.0)
+        check_history(result, instance.lam, size)
+        assert kkt_residual(instance, result) <= 1e-4, instance.name
+        value = reference.objective(X, mask, W, model, instance.lam)
+        assert np.isclose(result.objective, value, rtol=1e-9, atol=1e-20 * size), instance.name
+        if not instance.implicit:
+            R = reference.residual(X, mask, model)
+            size = np.abs(X[mask]).max()
+            rmse = size * np.sqrt(
+                np.average((R[mask] / (size or 1)) ** 2, weights=reference.weight_matrix(mask, W)[mask])
+            )
+            assert np.isclose(result.training_rmse, rmse, rtol=1e-7, atol=1e-13 * size), instance.name
+
+
+@pytest.mark.smoke
+@every_solver
+def test_recovery_without_noise(solver: Any) -> None:
+    for instance in (
+        instances.uniform(70, 60, 3, 3.0),
+        instances.uniform(60, 50, 1, 3.0, seed=1),
+        instances.uniform(90, 70, 12, 2.5, seed=2),
+        weighted(instances.uniform(70, 60, 3, 3.0, seed=3)),
+        biased(4),
+        weighted(biased(5)),
+    ):
+        result = fit(instance, solver=solver, underdetermined="raise")
+        assert result.success
+        assert instance.error(result.dense()) < 1e-6, instance.name
+
+
+def weighted(instance: Instance) -> Instance:
+    weights = np.random.default_rng(9).uniform(0.1, 10, len(instance.values))
+    return instances.replace(instance, weights=weights)
+
+
+def biased(seed: int, m: int = 70, n: int = 60, *, noise: float = 0.0, lam: float = 0.0) -> Instance:
+    rng = np.random.default_rng(seed)
+    truth, mask = instances.with_biases(rng, m, n, 2), instances.uniform_mask(rng, m, n, 4, 3.0)
+    return instances.observe("biases", truth, mask, biases=True, noise=noise, rng=rng, lam=lam)
+
+
+@functools.cache
+def convex_problems() -> list[tuple[Instance, float, Model]]:
+    """
+    A ridge that leaves fewer singular values than columns, for which the problem is the convex one of the nuclear norm,
+    and its minimum.
+    """
+    problems = []
+    for instance in (
+        instances.uniform(24, 20, 2, 3.0, noise=0.3),
+        weighted(instances.uniform(20, 24, 2, 3.0, noise=0.3, seed=1)),
+        biased(2, 24, 20, noise=0.3),
+    ):
+        X, mask, W = instance.problem
+        mu = reference.weighted_mean(X, mask, W) if instance.biases else 0.0
+        lam = 0.35 * float(np.linalg.norm(reference.weight_matrix(mask, W) * np.where(mask, X - mu, 0), 2))
+        path: Any = {"biases": instance.biases, "stages": 3, "sweeps": 10}
+        problems.append((instance, lam, reference.ridge_homotopy(X, mask, W, 4, lam, **path)))
+    return problems
+
+
+@every_solver
+def test_solvers_agree_where_the_minimum_is_unique(solver: Any) -> None:
+    for instance, lam, model in convex_problems():
+        found = fit(instance, 4, solver=solver, lam=lam, tol=1e-12, maxiter=5000)
+        X, mask, W = instance.problem
+        wanted = reference.objective(X, mask, W, model, lam)
+        assert np.isclose(reference.objective(X, mask, W, model_of(found), lam), wanted, rtol=1e-8)
+        np.testing.assert_allclose(found.dense(), model.dense, atol=1e-4 * np.abs(model.dense).max())
+
+
+@pytest.mark.parametrize("sweeps", [1, 3])
+def test_sweeps_are_those_of_the_reference(sweeps: int) -> None:
+    """From the same start, V before U, with exact half sweeps."""
+    rng = np.random.default_rng(0)
+    for instance in instances.all_instances()[::3]:
+        if instance.nonnegative or instance.implicit or instance.lam == 0:
+            continue
+        start = instances.gaussian(rng, *instance.shape, instance.rank)
+        found = fit(instance, init=(start.U, start.V), solver="als", tol=0.0, maxiter=sweeps)
+        assert (found.status, found.nit) == (1, sweeps)
+        X, mask, W = instance.problem
+        mu = reference.weighted_mean(X, mask, W) if instance.biases else 0.0
+        model = start._replace(mu=mu).transposed
+        model = reference.alternating_minimisation(
+            X.T, mask.T, W.T, model, instance.lam, sweeps=sweeps, biases=instance.biases
+        ).transposed
+        wanted = reference.objective(X, mask, W, model, instance.lam)
+        if instance.biases:  # after each sweep, what rows and columns have in common is shared between them
+            assert found.history.objective[-1] <= (1 + 1e-9) * wanted, instance.name
+            continue
+        assert np.isclose(found.history.objective[-1], wanted, rtol=1e-9), instance.name
+        scale = np.abs(model.dense).max()
+        np.testing.assert_allclose(found.dense(), model.dense, rtol=0, atol=1e-7 * scale, err_msg=instance.name)
+
+
+@functools.cache
+def references_minima() -> list[tuple[Instance, Model, float]]:
+    """Problems, where to start, and the objective after many exact sweeps."""
+    minima = []
+    for instance in (
+        instances.uniform(24, 20, 2, 3.0, noise=0.2, lam=1.0),
+        weighted(instances.uniform(20, 24, 2, 3.0, noise=0.2, seed=1, lam=1.0)),
+        biased(2, 24, 20, noise=0.3, lam=2.0),
+        instances.ratings(30, 20, lam=3.0),
+    ):
+        X, mask, W = instance.problem
+        start = reference.start(X, mask, W, instance.rank, biases=instance.biases)
+        model = reference.alternating_minimisation(
+            X.T, mask.T, W.T, start.transposed, instance.lam, sweeps=80, biases=instance.biases
+        )
+        minima.append((instance, start, reference.objective(X, mask, W, model.transposed, instance.lam)))
+    return minima
+
+
+@pytest.mark.parametrize("solver", ["auto", "als", "cg", "vp"])
+def test_no_worse_than_alternating_minimisation(solver: Any) -> None:
+    """From the same start, no objective is above that of the reference."""
+    for instance, start, wanted in references_minima():
+        found = fit(instance, init=(start.U, start.V), solver=solver, tol=1e-12, maxiter=3000)
+        value = reference.objective(*instance.problem, model_of(found), instance.lam)
+        assert value <= (1 + 1e-9) * wanted
+
+
+def test_sketched_sweeps_minimise_what_exact_ones_do() -> None:
+    for instance in (instances.uniform(60, 50, 3, 4.0, noise=0.1), biased(1, noise=0.1, lam=0.5)):
+        exact, sketched = (fit(instance, solver=solver, maxiter=2000) for solver in ("als", "sketch"))
+        np.testing.assert_allclose(sketched.dense(), exact.dense(), atol=1e-3)
+        assert np.isclose(sketched.objective, exact.objective, rtol=1e-5)
+
+
+# What X may be
+
+
+def test_explicit_zeros_are_observations() -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.integers(-1, 2, (30, 2)) @ rng.integers(-1, 2, (2, 20)).astype(float)
+    mask = instances.uniform_mask(rng, 30, 20, 3, 1.5)
+    rows, cols = np.nonzero(mask)
+    X = scipy.sparse.coo_array((truth[mask], (rows, cols)), truth.shape)
+    assert (X.data == 0).any()
+    options: Any = {"lam": 0.01, "seed": 0}
+    stored = nl.completion.complete(X, 2, **options)
+    np.testing.assert_array_equal(stored.dense(), nl.completion.complete(truth, 2, mask=mask, **options).dense())
+    X.eliminate_zeros()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", nl.completion.CompletionWarning)  # of rows that have no others
+        fewer = nl.completion.complete(X, 2, **options)
+    assert not np.allclose(stored.dense(), fewer.dense(), atol=1e-3)
+
+
+INSTANCE = instances.uniform(31, 24, 2, 2.5, noise=0.1, seed=3)
+
+
+def unsorted(X: Any) -> Any:
+    order = np.random.default_rng(1).permutation(X.nnz)
+    return scipy.sparse.coo_array((X.data[order], (X.row[order], X.col[order])), X.shape)
+
+
+def unsorted_rows(X: Any) -> Any:
+    csr = X.tocsr()
+    for begin, end in zip(csr.indptr[:-1], csr.indptr[1:], strict=True):
+        csr.indices[begin:end] = csr.indices[begin:end][::-1].copy()
+        csr.data[begin:end] = csr.data[begin:end][::-1].copy()
+    csr.has_sorted_indices = False
+    return csr
+
+
+def with_indices(X: Any, dtype: Any) -> Any:
+    csr = X.tocsr()
+    csr.indices, csr.indptr = csr.indices.astype(dtype), csr.indptr.astype(dtype)
+    return csr
+
+
+def big_endian(X: Any) -> Any:
+    """SciPy checks nothing of this when a matrix is changed."""
+    X.data, X.indices, X.indptr = X.data.astype(">f8"), X.indices.astype(">i4"), X.indptr.astype(">i4")
+    return X
+
+
+def readonly(X: Any) -> Any:
+    for part in (X.data, X.indices, X.indptr) if hasattr(X, "indptr") else (X,):
+        part.flags.writeable = False
+    return X
+
+
+def dense(dtype: Any = float, order: Any = "C") -> Any:
+    return np.asarray(INSTANCE.dense, dtype=dtype, order=order)
+
+
+STORAGES: dict[str, Callable[[], Any]] = {
+    "coo": lambda: INSTANCE.coo,
+    "csr": INSTANCE.coo.tocsr,
+    "csc": INSTANCE.coo.tocsc,
+    "lil": INSTANCE.coo.tolil,
+    "dok": INSTANCE.coo.todok,
+    "coo matrix": lambda: scipy.sparse.coo_matrix(INSTANCE.coo),
+    "csr matrix": lambda: scipy.sparse.csr_matrix(INSTANCE.coo),
+    "unsorted coo": lambda: unsorted(INSTANCE.coo),
+    "unsorted rows": lambda: unsorted_rows(INSTANCE.coo),
+    "unsorted columns": lambda: unsorted_rows(INSTANCE.coo.T.tocoo()).T,
+    "int64": lambda: with_indices(INSTANCE.coo, np.int64),
+    "int16": lambda: with_indices(INSTANCE.coo, np.int16),
+    "big-endian sparse": lambda: big_endian(INSTANCE.coo.tocsr()),
+    "read-only sparse": lambda: readonly(INSTANCE.coo.tocsr()),
+    "dense": dense,
+    "columns": lambda: dense(order="F"),
+    "list": lambda: dense().tolist(),
+    "big-endian": lambda: dense(">f8"),
+    "strided": lambda: np.repeat(np.repeat(dense(), 2, axis=1), 3, axis=0)[::3, ::2],
+    "reversed": lambda: dense()[::-1, ::-1].copy()[::-1, ::-1],
+    "read-only": lambda: readonly(dense()),
+}
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+def test_storage_does_not_matter(storage: str) -> None:
+    """To the last bit."""
+    X = STORAGES[storage]()
+    wanted = nl.completion.complete(INSTANCE.coo, 2, seed=0)
+    found = nl.completion.complete(X, 2, seed=0)
+    np.testing.assert_array_equal(found.U, wanted.U)
+    np.testing.assert_array_equal(found.V, wanted.V)
+    seen = found.recommend(3, 24)
+    np.testing.assert_array_equal(np.sort(seen.cols), np.flatnonzero(~INSTANCE.mask[3]))
+
+
+def test_bsr_and_dia_store_what_scipy_says() -> None:
+    X = np.arange(1.0, 25).reshape(4, 6)
+    wanted = nl.completion.complete(X, 1, seed=0)
+    blocks = scipy.sparse.bsr_array(X, blocksize=(2, 3))
+    np.testing.assert_array_equal(nl.completion.complete(blocks, 1, seed=0).dense(), wanted.dense())
+    diagonals = scipy.sparse.dia_array(X)
+    np.testing.assert_array_equal(nl.completion.complete(diagonals, 1, seed=0).dense(), wanted.dense())
+
+
+def test_masks() -> None:
+    """What is hidden may be anything."""
+    wanted = nl.completion.complete(INSTANCE.coo, 2, seed=0)
+    for hidden in (0.0, 1e9, np.inf, np.nan):
+        X = np.where(INSTANCE.mask, INSTANCE.dense, hidden)
+        for mask in (INSTANCE.mask, np.asfortranarray(INSTANCE.mask), INSTANCE.mask.tolist()):
+            np.testing.assert_array_equal(nl.completion.complete(X, 2, mask=mask, seed=0).U, wanted.U)
+
+
+@pytest.mark.parametrize("convert", [np.asarray, scipy.sparse.csr_array])
+def test_precision(convert: Any) -> None:
+    """float32 in, float32 out, computed in float64; integers become float64; `dtype` decides otherwise."""
+    X = np.random.default_rng(0).integers(1, 6, (20, 15))
+    exact = nl.completion.complete(convert(X.astype(float)), 2, lam=1.0, seed=0)
+    for given, dtype, returned in [
+        (np.float32, None, np.float32),
+        (np.int64, None, np.float64),
+        (np.uint8, None, np.float64),
+        (np.bool_, None, np.float64),
+        (np.float32, np.float64, np.float64),
+        (np.float64, "float32", np.float32),
+        (np.int32, np.float32, np.float32),
+    ]:
+        result = nl.completion.complete(convert(X.astype(given)), 2, lam=1.0, seed=0, dtype=dtype)
+        parts = (result.U, result.V, result.row_bias, result.col_bias, result.dense(), result.predict([1], [2]))
+        assert all(part.dtype == returned for part in parts)
+        assert result.s.dtype == np.float64
+        assert result.recommend(0, 1, filter_seen=False).scores.dtype == returned
+        assert result.fold_in(X[:3].astype(float)).factors.dtype == returned
+        if given != np.bool_:
+            np.testing.assert_allclose(result.dense(), exact.dense(), rtol=1e-5)
+            np.testing.assert_array_equal(result.U, exact.U.astype(returned))
+
+
+def test_input_is_never_written() -> None:
+    X = unsorted_rows(INSTANCE.coo)
+    before = X.copy()
+    weights = np.ones(X.nnz)
+    U, V = (np.random.default_rng(0).standard_normal((size, 2)) for size in X.shape)
+    start = U.copy(), V.copy()
+    for part in (X.data, X.indices, X.indptr, weights, U, V):
+        part.flags.writeable = False
+    nl.completion.complete(X, 2, weights=weights, init=(U, V), seed=0, biases=True, lam=0.1)
+    np.testing.assert_array_equal(X.indices, before.indices)
+    np.testing.assert_array_equal(X.data, before.data)
+    np.testing.assert_array_equal(U, start[0])
+    np.testing.assert_array_equal(V, start[1])
+
+
+@every_solver
+@pytest.mark.parametrize("power", [-200, 40, 200])
+@pytest.mark.parametrize(("biases", "lam"), [(True, 0.0), (False, 0.5)])
+def test_scale(solver: Any, power: int, biases: bool, lam: float) -> None:
+    """A power of 4 changes nothing but the scale, to the last bit; but a ridge on biases has another unit than X."""
+    options: Any = {"rank": 2, "solver": solver, "seed": 0, "biases": biases, "maxiter": 20}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", nl.completion.CompletionWarning)
+        first = nl.completion.complete(INSTANCE.coo, lam=lam, **options)
+        second = nl.completion.complete(INSTANCE.coo * 2.0**power, lam=lam * 2.0**power, **options)
+    np.testing.assert_array_equal(second.U, first.U * 2.0 ** (power / 2))
+    np.testing.assert_array_equal(second.row_bias, first.row_bias * 2.0**power)
+    assert second.mu == first.mu * 2.0**power
+    assert second.training_rmse == first.training_rmse * 2.0**power
+    assert second.nit == first.nit
+
+
+@pytest.mark.parametrize("solver", ["als", "cg", "vp"])
+def test_order_of_rows_and_columns_does_not_matter(solver: Any) -> None:
+    rng = np.random.default_rng(4)
+    rows, cols = rng.permutation(31), rng.permutation(24)
+    options: Any = {"rank": 2, "lam": 1.0, "solver": solver, "tol": 1e-12, "maxiter": 3000, "seed": 0}
+    wanted = nl.completion.complete(INSTANCE.dense, **options).dense()
+    permuted = nl.completion.complete(INSTANCE.dense[np.ix_(rows, cols)], **options).dense()
+    np.testing.assert_allclose(permuted, wanted[np.ix_(rows, cols)], atol=1e-5)
+    transposed = nl.completion.complete(INSTANCE.dense.T, **options).dense()
+    np.testing.assert_allclose(transposed, wanted.T, atol=1e-5)
+
+
+# Seeds, threads, instruction sets
+
+
+@every_solver
+def test_seeds(solver: Any) -> None:
+    options: Any = {"rank": 2, "solver": solver}
+    wanted = nl.completion.complete(INSTANCE.coo, seed=7, **options)
+    again = nl.completion.complete(INSTANCE.coo, seed=7, **options)
+    np.testing.assert_array_equal(again.U, wanted.U)
+    drawn = [nl.completion.complete(INSTANCE.coo, seed=np.random.default_rng(5), **options).U for _ in range(2)]
+    np.testing.assert_array_equal(*drawn)
+    nl.completion.complete(INSTANCE.coo, seed=None, **options)
+
+
+def large(seed: int) -> Instance:
+    rng = np.random.default_rng(seed)
+    mask = instances.uniform_mask(rng, 500, 400, 6, 3.0)
+    truth = instances.with_biases(rng, 500, 400, 4)
+    weights = rng.uniform(0.5, 2, (500, 400))
+    return instances.observe("large", truth, mask, rng=rng, noise=0.1, weights=weights, lam=0.1, biases=True)
+
+
+@every_solver
+def test_number_of_threads_does_not_matter(solver: Any) -> None:
+    """To the last bit."""
+    instance = large(0)
+    one, *others = (fit(instance, solver=solver, maxiter=12, n_threads=n_threads) for n_threads in (1, 2, 4))
+    for other in others:
+        for name in ("U", "V", "s", "row_bias", "col_bias", "objective"):
+            np.testing.assert_array_equal(getattr(other, name), getattr(one, name))
+        np.testing.assert_array_equal(other.history.objective, one.history.objective)
+    new = [one.fold_in(instance.coo, weights=instance.weights, n_threads=n_threads).factors for n_threads in (1, 2, 4)]
+    np.testing.assert_array_equal(new[1], new[0])
+    np.testing.assert_array_equal(new[2], new[0])
+
+
+SCRIPT = """
+import numpy as np
+import nearlinear as nl
+rng = np.random.default_rng(0)
+truth = rng.standard_normal((300, 3)) @ rng.standard_normal((3, 200))
+X = np.where(rng.random(truth.shape) < 0.3, truth + 0.01 * rng.standard_normal(truth.shape), np.nan)
+for solver in ("auto", "als", "cg", "vp", "sketch"):
+    options = {"solver": solver, "biases": True, "seed": 0, "maxiter": 60}
+    found = [nl.completion.complete(X, 3, n_threads=n, **options) for n in (1, 2, 4)]
+    assert all(np.array_equal(one.U, found[0].U) and np.array_equal(one.V, found[0].V) for one in found)
+    assert np.sqrt(np.mean((found[0].dense() - truth) ** 2)) < 0.004
+print("ok")
+"""
+
+
+@pytest.mark.parametrize("isa", ["base", "v3"])
+def test_lower_instruction_sets(isa: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT],
+        env={**os.environ, "NEARLINEAR_ISA": isa},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "ok\n", done.stderr
+
+
+# What ends a fit, and what is seen of it
+
+
+def test_callback_sees_the_history() -> None:
+    steps: list[Any] = []
+    result = nl.completion.complete(INSTANCE.coo, 2, seed=0, callback=steps.append)
+    assert len(steps) == len(result.history)
+    for step, line in zip(steps, result.history, strict=True):
+        assert isinstance(step, nl.completion.CompletionStep)
+        for name in step._fields:
+            np.testing.assert_equal(getattr(step, name), line[name])
+
+
+@every_solver
+def test_callback_stops(solver: Any) -> None:
+    for last in (1, 3):
+        options: Any = {"lam": 0.1, "biases": True, "seed": 0, "solver": solver}
+        result = nl.completion.complete(INSTANCE.coo, 2, callback=lambda step: step.iteration == last, **options)  # noqa: B023
+        assert (result.nit, result.status, result.success) == (last, 2, False)
+        assert result.message == "stopped by the callback"
+        assert np.isfinite(result.dense()).all()
+
+
+@pytest.mark.parametrize("error", [LookupError, KeyboardInterrupt])
+def test_exceptions_of_the_callback_come_out(error: type[BaseException]) -> None:
+    def callback(step: Any) -> None:
+        if step.iteration == 2:
+            raise error("from the callback")
+
+    with pytest.raises(error, match="from the callback"):
+        nl.completion.complete(INSTANCE.coo, 2, seed=0, callback=callback)
+
+
+def test_maxiter() -> None:
+    with pytest.warns(nl.completion.CompletionWarning, match="complete: maxiter iterations were not enough"):
+        result = nl.completion.complete(INSTANCE.coo, 2, seed=0, maxiter=3)
+    assert (result.nit, result.status, result.success) == (3, 1, False)
+    assert result.message == "maxiter iterations were not enough"
+
+
+def test_tol() -> None:
+    """The residual falls to tol of the entries and, with noise, the objective settles to tol / 100 of itself."""
+    exact = instances.uniform(60, 50, 3, 3.0)
+    errors = []
+    for tol in (1e-3, 1e-6, 1e-10):
+        result = fit(exact, tol=tol)
+        size = np.sqrt(np.mean(exact.values**2))
+        assert result.training_rmse <= tol * size
+        errors.append(exact.error(result.dense()))
+    assert errors == sorted(errors, reverse=True)
+    few, many = (fit(INSTANCE, tol=tol, solver="als").nit for tol in (1e-3, 1e-10))
+    assert few < many
+
+
+def test_verbose(caplog: Any, capfd: Any) -> None:
+    with caplog.at_level(logging.INFO, logger="nearlinear"):
+        result = nl.completion.complete(INSTANCE.coo, 2, seed=0, verbose=True)
+    assert "complete: 100 % done" in caplog.text
+    assert result.success
+    pytest.importorskip("tqdm")
+    nl.completion.complete(INSTANCE.coo, 2, seed=0, verbose="progress")
+    assert "complete: 100 %" in capfd.readouterr().err
+
+
+def test_result_looks_like_scipys() -> None:
+    result = nl.completion.complete(INSTANCE.coo, 2, seed=0)
+    assert result["rank"] == result.rank == 2
+    assert "history" not in repr(result).replace("_history", "")
+    for name in ("success", "status", "message", "nit", "U", "V", "s", "mu", "lam", "objective", "training_rmse"):
+        assert name in result.keys()  # noqa: SIM118
+        assert f"{name}: " in repr(result)
+    assert np.isnan(result.validation_rmse)
+    assert result.row_labels is None
+    assert not result.row_bias.any()
+    assert result.mu == 0
+    for part in (result.U, result.V, result.row_bias, result.col_bias):
+        assert not part.flags.writeable
+
+
+def test_a_matrix_of_one_entry() -> None:
+    assert np.isclose(nl.completion.complete([[-4.0]], 1, seed=0).dense()[0, 0], -4)
+    assert nl.completion.complete([[-4.0]], 0, biases=True, seed=0).dense()[0, 0] == -4
