@@ -51,7 +51,7 @@ Fit::Fit(HalfSweeps& sweeps, PaddedFactor U, PaddedFactor V, Goal goal, const Ru
 
 LineMethod Fit::method() const {
   LineMethod result{.steps = 3, .tol = 1e-3, .seed = goal_.seed};
-  constexpr Index most_for_cholesky = 10;
+  constexpr Index most_for_cholesky = 24;  // unknowns up to which normal equations are as fast
   if (goal_.is_nonnegative)
     result.solver = LineSolver::nonnegative;
   else if (goal_.solver == CompletionSolver::sketch)
@@ -209,6 +209,7 @@ void Fit::follow_path(double largest) {
     if (!goal_.is_nonnegative) {
       const Array<double> s = balance(U_, V_, run_);
       if (goal_.show_spectrum) goal_.show_spectrum(s.span());
+      if (!is_over_ && !sweeps_.is_implicit()) revive(sweeps_, U_, V_, s.span(), here.factors, goal_.seed, run_);
     }
     if (is_last) break;
   }

@@ -49,10 +49,12 @@ Array<double> core_of(const Orthonormal& U, const Orthonormal& V, Index k) {
 
 }  // namespace
 
-double spectral_start(HalfSweeps& sweeps, PaddedFactor& U, PaddedFactor& V, std::uint64_t seed, const RunOptions& run) {
-  const Observations& observed = sweeps.observed();
-  const Side &rows = observed.rows, &cols = observed.cols;
-  const Array<double> row_values = residual_values(rows, U, V), col_values = residual_values(cols, V, U);
+namespace {
+
+/// The dominant singular vectors of the matrix whose entries from both sides are these, zeros in all other places.
+RandomizedSvd<double> dominant(HalfSweeps& sweeps, const Array<double>& row_values, const Array<double>& col_values,
+                               Index rank, std::uint64_t seed, const RunOptions& run) {
+  const Side &rows = sweeps.observed().rows, &cols = sweeps.observed().cols;
   const auto product = [&](const Side& side, const Array<double>& values) {
     return [&](MatrixView<const double> X, MatrixView<double> Y) {
       const Index stride = ceil_divide(X.cols(), 8) * 8;
@@ -70,18 +72,52 @@ double spectral_start(HalfSweeps& sweeps, PaddedFactor& U, PaddedFactor& V, std:
   const LinearOperator<double> A{rows.lines, cols.lines, product(rows, row_values), product(cols, col_values)};
   double square = 0;
   for (const double value : row_values) square += value * value;
-  const Index rank = std::min({U.rank, rows.lines, cols.lines});
-  if (square == 0 || rank == 0) return 0;
-  const RandomizedSvd<double> svd = randomized_svd<double>(
+  if (square == 0 || rank == 0) return {};
+  return randomized_svd<double>(
       A, rank, {.oversampling = 8, .power_iterations = 3, .seed = seed, .frobenius_norm = std::sqrt(square)}, run);
-  const double scale = static_cast<double>(rows.lines) * static_cast<double>(cols.lines) /
-                       static_cast<double>(std::max<Index>(1, observed.nnz()));
+}
+
+/// What a unit of a singular value of the observed entries is in the whole matrix.
+double scale_of(const Observations& observed) {
+  return static_cast<double>(observed.rows.lines) * static_cast<double>(observed.cols.lines) /
+         static_cast<double>(std::max<Index>(1, observed.nnz()));
+}
+
+}  // namespace
+
+double spectral_start(HalfSweeps& sweeps, PaddedFactor& U, PaddedFactor& V, std::uint64_t seed, const RunOptions& run) {
+  const Observations& observed = sweeps.observed();
+  const Array<double> row_values = residual_values(observed.rows, U, V),
+                      col_values = residual_values(observed.cols, V, U);
+  const RandomizedSvd<double> svd =
+      dominant(sweeps, row_values, col_values, std::min({U.rank, U.lines, V.lines}), seed, run);
+  if (svd.rank == 0) return 0;
   for (Index r = 0; r < svd.rank; ++r) {
-    const double root = std::sqrt(scale * svd.singular_values[r]);
-    for (Index i = 0; i < rows.lines; ++i) U.row(i)[r] = root * svd.U()(i, r);
-    for (Index j = 0; j < cols.lines; ++j) V.row(j)[r] = root * svd.V()(j, r);
+    const double root = std::sqrt(scale_of(observed) * svd.singular_values[r]);
+    for (Index i = 0; i < U.lines; ++i) U.row(i)[r] = root * svd.U()(i, r);
+    for (Index j = 0; j < V.lines; ++j) V.row(j)[r] = root * svd.V()(j, r);
   }
   return svd.singular_values[0];
+}
+
+void revive(HalfSweeps& sweeps, PaddedFactor& U, PaddedFactor& V, std::span<const double> s, double lambda,
+            std::uint64_t seed, const RunOptions& run) {
+  constexpr double dead = 1e-2;  // of lambda, in the unit of the whole matrix
+  const Observations& observed = sweeps.observed();
+  const double unit = scale_of(observed);
+  Index alive = U.rank;
+  while (alive > 0 && s[static_cast<std::size_t>(alive - 1)] < dead * lambda * unit) --alive;
+  if (alive == U.rank) return;
+  const Array<double> row_errors(observed.nnz()), col_errors(observed.nnz());
+  sweeps.residuals(observed.rows, V, U, nullptr, row_errors.data());
+  sweeps.residuals(observed.cols, U, V, nullptr, col_errors.data());
+  const RandomizedSvd<double> svd =
+      dominant(sweeps, row_errors, col_errors, std::min({U.rank - alive, U.lines, V.lines}), seed, run);
+  for (Index r = 0; r < svd.rank && svd.singular_values[r] > lambda; ++r) {
+    const double root = std::sqrt(unit * (svd.singular_values[r] - lambda));
+    for (Index i = 0; i < U.lines; ++i) U.row(i)[alive + r] = -root * svd.U()(i, r);  // errors are model less entry
+    for (Index j = 0; j < V.lines; ++j) V.row(j)[alive + r] = root * svd.V()(j, r);
+  }
 }
 
 Array<double> balance(PaddedFactor& U, PaddedFactor& V, const RunOptions& run) {

@@ -13,6 +13,12 @@ double spectral_start(HalfSweeps& sweeps, PaddedFactor& U, PaddedFactor& V, std:
 /// Returns s.
 Array<double> balance(PaddedFactor& U, PaddedFactor& V, const RunOptions& run);
 
+/// Columns of balanced factors that have died, as sweeps leave zeros at zero, become the dominant singular vectors of
+/// the residuals w r, as far as their singular values are above lambda: there the objective falls along them. s: as
+/// balance() returns it.
+void revive(HalfSweeps& sweeps, PaddedFactor& U, PaddedFactor& V, std::span<const double> s, double lambda,
+            std::uint64_t seed, const RunOptions& run);
+
 /// s alone.
 Array<double> singular_values(const PaddedFactor& U, const PaddedFactor& V, const RunOptions& run);
 
