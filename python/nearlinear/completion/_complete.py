@@ -119,8 +119,9 @@ def complete(
         until all others have enough.
     implicit : bool, default False
         Entries say how often something happened. With :math:`c_{ij} = 1 + X_{ij}`, :math:`p_{ij} = 1` for stored
-        entries above 0, and 1 and 0 for all others, :math:`\frac12 \sum_{ij} c_{ij} (p_{ij} - u_i^T v_j)^2` over all of the
-        matrix takes the place of the sum [4]_. No biases; not for "vp" and "sketch".
+        entries above 0, and 1 and 0 for all others,
+        :math:`\frac12 \sum_{ij} c_{ij} (p_{ij} - u_i^T v_j)^2` over all of the matrix takes the place of the sum
+        [4]_. No biases; not for "vp" and "sketch".
     dtype : float32 or float64, optional
         Of the factors; by default that of X, float64 for integers. All is computed in float64.
     seed : int or numpy.random.Generator, optional

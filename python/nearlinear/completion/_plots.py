@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-SHADES = {"biases": "0.75", "descent": "0.85", "homotopy": "0.92"}  # of the phases before the last lambda is reached
+SHADES = {"biases": "0.75", "descent": "0.8", "homotopy": "0.9"}  # of the phases before the last lambda is reached
 
 
 def plot_history(history: Any, axes: Any = None) -> Any:
@@ -32,7 +32,7 @@ def plot_history(history: Any, axes: Any = None) -> Any:
         beside.semilogy(iterations, np.where(lams > 0, lams, np.nan), color="0.6", linewidth=1, drawstyle="steps-mid")
         beside.set_ylabel(r"$\lambda$", color="0.4")
     axes.set(xlabel="iteration", ylabel="root mean square error")
-    axes.legend(frameon=False)
+    axes.legend(facecolor="white", framealpha=1)
     return axes
 
 
