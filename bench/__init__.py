@@ -6,6 +6,7 @@ tasks has a folder with a module for each. ``python -m bench linalg`` runs all t
 """
 
 ROOMS = (
+    "completion.complete",
     "fisher.diagonal",
     "fisher.products",
     "fisher.setup",

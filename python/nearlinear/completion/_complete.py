@@ -89,7 +89,7 @@ def complete(
         "als"     alternating least squares by normal equations                      entries k^2 + (m + n) k^3
         "cg"      the same by a few warm-started steps of conjugate gradients        entries k
         "vp"      Newton steps for U, of which V is a function                       entries k^2 + (m + n) k^3
-        "sketch"  the algorithm of [1]_: sketched preconditioners, high accuracy     entries k + (m + n) k^3
+        "sketch"  the source's algorithm: sketched preconditioners, high accuracy    entries k + (m + n) k^3
         ========  =================================================================  ==========================
 
         for each iteration. "auto" chooses by k and by how fast sweeps contract.

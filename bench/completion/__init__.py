@@ -1,0 +1,1 @@
+"""Benchmarks of the completion of matrices of low rank."""
