@@ -102,10 +102,25 @@ void Fit::enter_iteration() {
 void Fit::sweep(const Ridge& ridge, Phase phase) {
   enter_iteration();
   const LineMethod lines = method();
+  // Without a ridge, factors may grow until rounding is all that sweeps bring: the last ones are kept from that.
+  const bool may_rise = phase == Phase::polish && last_.phase == phase && ridge.factors == 0;
+  PaddedFactor U, V;
+  if (may_rise) {
+    U = U_.copy();
+    V = V_.copy();
+  }
   sweeps_.update(sweeps_.observed().cols, U_, V_, ridge, lines, false);
   const double squares = sweeps_.update(sweeps_.observed().rows, V_, U_, ridge, lines, true);
   shift_biases(sweeps_.observed(), U_, V_);
-  record(squares, sweeps_.objective(squares, U_, V_, ridge), phase, ridge.factors, 0);
+  const double objective = sweeps_.objective(squares, U_, V_, ridge);
+  if (may_rise && !(objective <= last_.objective)) {
+    U_ = std::move(U);
+    V_ = std::move(V);
+    is_over_ = true;
+    status_ = CompletionStatus::converged;
+    return;
+  }
+  record(squares, objective, phase, ridge.factors, 0);
 }
 
 void Fit::fit_biases() {
