@@ -143,7 +143,7 @@ def facts(task: Task) -> dict[str, int]:
         "n": given.n,
         "k": given.k,
         "entries": given.X.nnz,
-        "ratio, %": round(100 * given.ratio),
+        "ratio %": round(100 * given.ratio),
         "noisy": int(given.noise > 0),
         "operations": given.X.nnz * given.k,
     }
@@ -207,7 +207,10 @@ ROOM = Room(
     reference=lambda task: None,
     check=check,
     bound=f"{ERROR:g}, or {OVER_LIMIT:g} of what noise allows",
-    summaries={"best peer": lambda contender: True, CMFREC: lambda contender: contender.name == CMFREC},
+    summaries={
+        "best peer": lambda contender: True,
+        "best without stochastic gradients": lambda contender: contender.name not in (SURPRISE, LIBMF),
+    },
     remark=(
         "U V^T has normal factors and entries of variance 1; known ones are drawn uniformly, ratio times the number "
         "k (2 n - k) of its parameters, and at least k + 1 in every row and column. Errors are of held-out entries, "
@@ -227,7 +230,7 @@ ROOM = Room(
         f'what counts there is "ms a sweep", an update of U and one of V, of {SWEEPS}. Ours "alone" are '
         "without the path of lambda. Rates count k for each known entry, once."
     ),
-    along=("n", {"k": 10, "ratio, %": 300, "noisy": 0}),
+    along=("n", {"k": 10, "ratio %": 300, "noisy": 0}),
     rate="10^9 entries x k/s",
     cap=CAP,
     describe=describe,

@@ -35,9 +35,9 @@ def is_identifiable(instance: Instance) -> bool:
     """
     Say whether every change of U V^T within its rank, to first order, changes some of the known entries.
 
-    Changes dU are eliminated row by row. What remains is S = sum_i P_i (x) u_i u_i^T, where P_i, on the columns known
-    in row i, projects to the complement of what V has there. The null space of S has all dV = V W, which leave U V^T
-    as it is; it must have no more: S is positive definite when it is lifted there.
+    Changes dU are eliminated row by row; each row has at least k entries. What remains is S = sum_i P_i (x) u_i u_i^T,
+    where P_i, on the columns known in row i, projects to the complement of what V has there. The null space of S has
+    all dV = V W, which leave U V^T as it is; it must have no more: S is positive definite when it is lifted there.
     """
     n, k, X = instance.n, instance.k, instance.X
     S = np.zeros((n, k, n, k))
@@ -51,7 +51,7 @@ def is_identifiable(instance: Instance) -> bool:
     lift = scale * (Q @ Q.T)
     for r in range(k):
         S[:, r, :, r] += lift
-    return _smallest_eigenvalue(S.reshape(n * k, n * k)) > DEFICIENT * scale
+    return bool(_smallest_eigenvalue(S.reshape(n * k, n * k)) > DEFICIENT * scale)
 
 
 def _smallest_eigenvalue(S: Any) -> float:

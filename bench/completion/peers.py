@@ -79,17 +79,16 @@ def pymanopt(
 
     manifold = (FixedRankEmbedded if forms_products else _fixed_rank())(*X.shape, k)
 
-    @pymanopt.function.numpy(manifold)
     def cost(u: Any, s: Any, vt: Any) -> Any:
         update(u, s, vt)
         return residual.data @ residual.data / 2
 
-    @pymanopt.function.numpy(manifold)
     def riemannian_gradient(u: Any, s: Any, vt: Any) -> Any:
         update(u, s, vt)
         return manifold.projection((u, s, vt), residual)
 
-    problem = pymanopt.Problem(manifold, cost, riemannian_gradient=riemannian_gradient)
+    with_arrays = pymanopt.function.numpy(manifold)
+    problem = pymanopt.Problem(manifold, with_arrays(cost), riemannian_gradient=with_arrays(riemannian_gradient))
     optimizer = ConjugateGradient(
         max_iterations=iterations, min_gradient_norm=gradient, min_step_size=0.0, max_time=seconds, verbosity=0
     )

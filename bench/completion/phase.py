@@ -54,7 +54,7 @@ def pymanopt(given: Instance, seed: int) -> Predict:
 def surprise(given: Instance, seed: int) -> Predict:
     """Take the longest step that reaches a small residual, or the one that reaches the least."""
     rows, cols = given.observed
-    tries = []
+    tries: list[tuple[float, int, Predict]] = []
     for step in peers.SURPRISE_STEPS:
         predict = peers.surprise(given.X, given.k, EPOCHS, step, seed)
         residual = np.linalg.norm(predict(rows, cols) - given.X.data) / np.linalg.norm(given.X.data)
