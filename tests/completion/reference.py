@@ -190,6 +190,33 @@ def alternating_minimisation(
     return model
 
 
+def accelerated_minimisation(
+    X: Array, mask: Mask, weights: Weights, model: Model, lam: float, *, sweeps: int, depth: int = 4
+) -> Model:
+    """
+    Update V, then U, and go on from the combination of the last sweeps whose change of U is least (Anderson, 1965).
+
+    Its weights sum to 1. A combination that raises the objective is taken back.
+    """
+    swept = model
+    least = np.inf
+    remembered: list[tuple[Array, Model]] = []  # changes of U, and what they led to
+    for _ in range(sweeps):
+        after = alternating_minimisation(X.T, mask.T, np.transpose(weights), model.transposed, lam, sweeps=1).transposed
+        value = objective(X, mask, weights, after, lam)
+        if value > least and len(remembered) > 1:
+            model, remembered = swept, []
+            continue
+        least, swept = value, after
+        remembered = [*remembered, (after.U - model.U, after)][-depth:]
+        changes = np.stack([change.ravel() for change, _ in remembered], axis=1)
+        newest, others = changes[:, -1], changes[:, :-1]
+        share = np.linalg.lstsq(others - newest[:, np.newaxis], -newest, rcond=1e-8)[0]
+        U = after.U + sum(a * (before.U - after.U) for a, (_, before) in zip(share, remembered[:-1], strict=True))
+        model = after._replace(U=U)
+    return swept
+
+
 def perturbed_half_sweep(
     X: Array,
     mask: Mask,

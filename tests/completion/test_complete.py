@@ -70,8 +70,10 @@ def check_history(result: Any, lam: float, size: float) -> None:
     assert history.iteration[-1] == result.nit
     assert np.all(np.diff(history.iteration) >= 1)
     assert set(history.phase) <= {"biases", "descent", "plain", "homotopy", "polish", "projection"}
-    # Of the model that is returned: its columns are balanced, which makes the ridge terms a little less.
-    assert result.objective <= (1 + 1e-9) * history.objective[-1] + 1e-20 * size
+    # Of the model that is returned: its columns are balanced, which makes the ridge terms a little less. Without a
+    # ridge, products may cancel, and rounding is what is left of them.
+    rounding = 1e-9 if lam > 0 else 1e-3
+    assert result.objective <= (1 + rounding) * history.objective[-1] + 1e-20 * size
     assert history.lam[-1] == lam
     assert np.all(history.lam >= lam)
     assert np.all(np.diff(history.seconds) >= 0)
@@ -170,7 +172,7 @@ def test_solvers_agree_where_the_minimum_is_unique(solver: Any) -> None:
         np.testing.assert_allclose(found.dense(), model.dense, atol=1e-4 * np.abs(model.dense).max())
 
 
-@pytest.mark.parametrize("sweeps", [1, 3])
+@pytest.mark.parametrize("sweeps", [1, 2])
 def test_sweeps_are_those_of_the_reference(sweeps: int) -> None:
     """From the same start, V before U, with exact half sweeps."""
     rng = np.random.default_rng(0)
@@ -193,6 +195,40 @@ def test_sweeps_are_those_of_the_reference(sweeps: int) -> None:
         assert np.isclose(found.history.objective[-1], wanted, rtol=1e-9), instance.name
         scale = np.abs(model.dense).max()
         np.testing.assert_allclose(found.dense(), model.dense, rtol=0, atol=1e-7 * scale, err_msg=instance.name)
+
+
+@pytest.mark.parametrize("sweeps", [3, 6])
+def test_accelerated_sweeps_are_those_of_the_reference(sweeps: int) -> None:
+    rng = np.random.default_rng(0)
+    for instance in instances.all_instances()[::3]:
+        if instance.nonnegative or instance.implicit or instance.biases or instance.lam == 0:
+            continue
+        start = instances.gaussian(rng, *instance.shape, instance.rank)
+        found = fit(instance, init=(start.U, start.V), solver="als", tol=0.0, maxiter=sweeps)
+        X, mask, W = instance.problem
+        model = reference.accelerated_minimisation(X, mask, W, start, instance.lam, sweeps=sweeps)
+        wanted = reference.objective(X, mask, W, model, instance.lam)
+        assert np.isclose(found.history.objective[-1], wanted, rtol=1e-5), instance.name
+        np.testing.assert_allclose(
+            found.dense(), model.dense, rtol=0, atol=1e-3 * np.abs(model.dense).max(), err_msg=instance.name
+        )
+
+
+def test_acceleration_saves_half_of_the_sweeps() -> None:
+    """Of those that plain alternating minimisation needs for the same objective, in the mean of 5 seeds."""
+    shares = []
+    for seed in range(5):
+        instance = instances.uniform(40, 40, 3, 2.5, seed=seed, noise=1e-3)
+        X, mask, W = instance.problem
+        start = reference.start(X, mask, W, instance.rank)
+        found = fit(instance, init=(start.U, start.V), solver="als", lam=1e-4)
+        plain = start.transposed
+        sweeps = 0
+        while reference.objective(X.T, mask.T, W.T, plain, 1e-4) > (1 + 1e-6) * found.objective and sweeps < 500:
+            plain = reference.alternating_minimisation(X.T, mask.T, W.T, plain, 1e-4, sweeps=1)
+            sweeps += 1
+        shares.append(found.nit / sweeps)
+    assert np.mean(shares) <= 0.5, shares
 
 
 @functools.cache

@@ -150,12 +150,22 @@ void require_enough(const Observations& observed, Index rank, bool has_biases) {
           " and this shape has ", freedom, " degrees of freedom; with lam = 0, say by `underdetermined` what to do");
 }
 
+/// The largest rank for which all lines have enough entries.
+Index determined_rank(const Observations& observed, bool has_biases) {
+  Index least = std::min(observed.rows.lines, observed.cols.lines);
+  for (const Side* side : {&observed.rows, &observed.cols})
+    for (Index i = 0; i < side->lines; ++i) least = std::min(least, side->count(i) - (has_biases ? 1 : 0));
+  return least;
+}
+
 /// What the caller sees: history, validation, the best model so far.
 class Journal {
  public:
+  using Clock = std::chrono::steady_clock;
+
   Journal(const CompletionOptions& options, const ValidationEntries& validation, const Scale& scale, double mu,
-          double offset)
-      : options_(options), validation_(validation), scale_(scale), mu_(mu), offset_(offset) {}
+          double offset, Clock::time_point begin)
+      : options_(options), validation_(validation), scale_(scale), mu_(mu), offset_(offset), begin_(begin) {}
 
   bool report(const CompletionStep& step, const PaddedFactor& U, const PaddedFactor& V) {
     CompletionStep shown = step;
@@ -200,8 +210,6 @@ class Journal {
   [[nodiscard]] double best_lam() const { return best_lam_; }
 
  private:
-  using Clock = std::chrono::steady_clock;
-
   [[nodiscard]] double validate(const PaddedFactor& U, const PaddedFactor& V) const {
     if (validation_.values.empty()) return not_a_number;
     double sum = 0;
@@ -222,7 +230,7 @@ class Journal {
   Scale scale_;
   double mu_;
   double offset_;
-  Clock::time_point begin_ = Clock::now();
+  Clock::time_point begin_;
   std::vector<CompletionStep> history_;
   PaddedFactor best_U_, best_V_;
   double best_ = not_a_number;
@@ -255,6 +263,7 @@ void copy_back(const PaddedFactor& factor, const Scale& scale, Array<double>& ro
 template <class I>
 Completion complete(const CsrView<double, I>& X, std::span<const double> weights, Index rank,
                     const CompletionOptions& options, const ValidationEntries& validation, const RunOptions& run) {
+  const auto begin_time = Journal::Clock::now();
   check(X.rows, X.cols, rank, options);
   require_valid(validation, X.rows, X.cols);
   require(!options.chooses_lam || !validation.values.empty(), caller,
@@ -276,12 +285,15 @@ Completion complete(const CsrView<double, I>& X, std::span<const double> weights
             .seed = options.seed,
             .takes_whole_path = options.chooses_lam,
             .bias_unit = scale.ridge_back(1)};
-  if (rank == unknown_rank) rank = completion::find_rank(observed, options.biases, goal, progress.part(0.05, 0.5));
+  const bool must_determine = options.lam == 0 && !options.chooses_lam && !options.implicit;
+  const bool may_refuse = must_determine && options.underdetermined == Underdetermined::refuse;
+  if (rank == unknown_rank) {
+    const Index most = may_refuse ? determined_rank(observed, options.biases) : std::min(X.rows, X.cols);
+    rank = completion::find_rank(observed, most, options.biases, goal, progress.part(0.05, 0.5));
+  }
   if (options.start != nullptr) require_valid_start(*options.start, X.rows, X.cols, rank, options.biases);
 
-  const bool must_determine = options.lam == 0 && !options.chooses_lam && !options.implicit;
-  if (must_determine && options.underdetermined == Underdetermined::refuse)
-    require_enough(observed, rank, options.biases);
+  if (may_refuse) require_enough(observed, rank, options.biases);
   if (must_determine && options.underdetermined == Underdetermined::drop) {
     observed =
         completion::select(observed, core_of(observed, rank + (options.biases ? 1 : 0)), progress.part(0.5, 0.5));
@@ -296,7 +308,7 @@ Completion complete(const CsrView<double, I>& X, std::span<const double> weights
     for (Index i = 0; i < side->lines; ++i)
       if (side->count(i) == 0) left_out->push_back(i);
 
-  Journal journal(options, validation, scale, mu, 0.5 * offset);
+  Journal journal(options, validation, scale, mu, 0.5 * offset, begin_time);
   HalfSweeps sweeps(observed, options.implicit, progress.part(0.5, 1));
   goal.report = [&journal](const CompletionStep& step, const PaddedFactor& U, const PaddedFactor& V) {
     return journal.report(step, U, V);
@@ -320,11 +332,25 @@ Completion complete(const CsrView<double, I>& X, std::span<const double> weights
   model.cols = X.cols;
   model.rank = rank;
   model.mu = scale.value_back(mu);
-  model.singular_values = options.nonnegative ? completion::singular_values(U, V, {.n_threads = run.n_threads})
-                                              : completion::balance(U, V, {.n_threads = run.n_threads});
+  const RunOptions threads{.n_threads = run.n_threads};
+  model.singular_values =
+      options.nonnegative ? completion::singular_values(U, V, threads) : completion::balance(U, V, threads);
+  double squares = sweeps.residuals(observed.rows, V, U, nullptr);
+  // Without a ridge, factors may have grown to where their product cancels: what balancing has lost of it by rounding,
+  // a sweep brings back.
+  constexpr int most_repairs = 3;
+  constexpr double rounding = 1e-10;
+  for (int s = 0; s < most_repairs && options.lam == 0 && !options.nonnegative && !options.implicit && rank > 0 &&
+                  !journal.has_best() && squares > (1 + rounding) * fit.squares();
+       ++s) {
+    const completion::Ridge none{};
+    sweeps.update(observed.cols, U, V, none, {}, false);
+    sweeps.update(observed.rows, V, U, none, {}, false);
+    model.singular_values = completion::balance(U, V, threads);
+    squares = sweeps.residuals(observed.rows, V, U, nullptr);
+  }
   for (double& s : model.singular_values) s = scale.value_back(s);
   result.lam = options.chooses_lam ? journal.best_lam() : options.lam;
-  const double squares = sweeps.residuals(observed.rows, V, U, nullptr);
   result.training_rmse = scale.value_back(std::sqrt(squares / observed.total_weight));
   result.objective =
       scale.objective_back(sweeps.objective(squares, U, V, {scale.ridge(result.lam), result.lam})) - 0.5 * offset;

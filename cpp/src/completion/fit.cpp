@@ -46,12 +46,13 @@ Fit::Fit(HalfSweeps& sweeps, PaddedFactor U, PaddedFactor V, Goal goal, const Ru
       U_(std::move(U)),
       V_(std::move(V)),
       goal_(std::move(goal)),
+      acceleration_(method().solver == LineSolver::conjugate_gradients, run),
       run_(run),
       norm_(std::sqrt(square_sum(sweeps.observed()))) {}
 
 LineMethod Fit::method() const {
   LineMethod result{.steps = 3, .tol = 1e-3, .seed = goal_.seed};
-  constexpr Index most_for_cholesky = 24;  // unknowns up to which normal equations are as fast
+  constexpr Index most_for_cholesky = 20;  // unknowns up to which normal equations are as fast
   if (goal_.is_nonnegative)
     result.solver = LineSolver::nonnegative;
   else if (goal_.solver == CompletionSolver::sketch)
@@ -62,6 +63,11 @@ LineMethod Fit::method() const {
   return result;
 }
 
+bool Fit::allows_acceleration() const {
+  // The paper's algorithm stays as it is, and combinations of nonnegative factors need not be nonnegative.
+  return !goal_.is_nonnegative && goal_.solver != CompletionSolver::sketch && U_.rank > 0;
+}
+
 bool Fit::allows_projection() const {
   if (goal_.is_nonnegative || sweeps_.is_implicit() || U_.rank == 0) return false;
   return goal_.solver == CompletionSolver::automatic || goal_.solver == CompletionSolver::variable_projection;
@@ -70,6 +76,7 @@ bool Fit::allows_projection() const {
 void Fit::record(double square_sum, double objective, Phase phase, double ridge, Index inner_iterations,
                  bool may_settle) {
   const CompletionStep before = last_;
+  square_sum_ = square_sum;
   last_ = {.iteration = before.iteration + 1,
            .phase = phase,
            .lam = ridge,
@@ -101,26 +108,45 @@ void Fit::enter_iteration() {
 
 void Fit::sweep(const Ridge& ridge, Phase phase) {
   enter_iteration();
+  const auto [squares, objective] = update(ridge);
+  record(squares, objective, phase, ridge.factors, 0);
+}
+
+std::pair<double, double> Fit::update(const Ridge& ridge) {
   const LineMethod lines = method();
-  // Without a ridge, factors may grow until rounding is all that sweeps bring: the last ones are kept from that.
-  const bool may_rise = phase == Phase::polish && last_.phase == phase && ridge.factors == 0;
-  PaddedFactor U, V;
-  if (may_rise) {
-    U = U_.copy();
-    V = V_.copy();
-  }
   sweeps_.update(sweeps_.observed().cols, U_, V_, ridge, lines, false);
   const double squares = sweeps_.update(sweeps_.observed().rows, V_, U_, ridge, lines, true);
   shift_biases(sweeps_.observed(), U_, V_);
-  const double objective = sweeps_.objective(squares, U_, V_, ridge);
-  if (may_rise && !(objective <= last_.objective)) {
-    U_ = std::move(U);
-    V_ = std::move(V);
+  return {squares, sweeps_.objective(squares, U_, V_, ridge)};
+}
+
+void Fit::accelerated_sweep(const Ridge& ridge, Phase phase) {
+  if (!allows_acceleration()) return sweep(ridge, phase);
+  enter_iteration();
+  acceleration_.begin(U_);
+  // Without a ridge, factors may grow until rounding is all that sweeps bring: the last ones are kept from that.
+  const bool is_extrapolated = acceleration_.is_extrapolated();
+  const bool may_rise = !is_extrapolated && phase == Phase::polish && last_.phase == phase && ridge.factors == 0;
+  const PaddedFactor V = may_rise ? V_.copy() : PaddedFactor();
+  const auto [squares, objective] = update(ridge);
+  const bool has_risen = !(objective <= last_.objective);
+  if (has_risen && is_extrapolated) {
+    acceleration_.undo(U_, V_);
+    return record(square_sum_, last_.objective, phase, ridge.factors, 0, false);
+  }
+  if (has_risen && may_rise) {
+    acceleration_.restore(U_);
+    V_ = V.copy();
     is_over_ = true;
     status_ = CompletionStatus::converged;
     return;
   }
   record(squares, objective, phase, ridge.factors, 0);
+  acceleration_.remember(U_, V_);
+}
+
+void Fit::extrapolate() {
+  if (!is_over_ && allows_acceleration()) acceleration_.extrapolate(U_, V_);
 }
 
 void Fit::fit_biases() {
@@ -162,29 +188,37 @@ void Fit::run_from_given_start() { finish(); }
 void Fit::run_from_spectral_start() {
   fit_biases();
   if (is_over_) return;
-  const double largest = start();
-  if (goal_.takes_whole_path) return follow_path(largest);
+  largest_ = start();
+  if (goal_.takes_whole_path) return follow_path();
   const bool is_plain = goal_.homotopy == Homotopy::off ||
                         (goal_.homotopy == Homotopy::automatic && goal_.solver == CompletionSolver::sketch);
   if (is_plain) return finish();
   if (goal_.homotopy == Homotopy::automatic) {
-    descend(largest);
+    start_U_ = U_.copy();
+    start_V_ = V_.copy();
+    descend();
     if (is_over_ || contracts()) return finish();
-    if (is_over_) return;
-    start();
+    turn();
   }
-  follow_path(largest);
+  follow_path();
   finish();
+}
+
+void Fit::turn() {
+  U_ = std::exchange(start_U_, PaddedFactor());
+  V_ = std::exchange(start_V_, PaddedFactor());
 }
 
 void Fit::run_path_alone() {
   fit_biases();
-  if (!is_over_) follow_path(start());
+  if (is_over_) return;
+  largest_ = start();
+  follow_path();
 }
 
-void Fit::descend(double largest) {
-  constexpr double factor = 0.3, bottom = 1e-3;
-  for (double ridge = 0.5 * largest; ridge > std::max(goal_.ridge.factors, bottom * largest) && !is_over_;
+void Fit::descend() {
+  constexpr double factor = 0.1, bottom = 1e-3;
+  for (double ridge = 0.5 * largest_; ridge > std::max(goal_.ridge.factors, bottom * largest_) && !is_over_;
        ridge *= factor)
     sweep({ridge, goal_.ridge.biases}, Phase::descent);
 }
@@ -194,40 +228,61 @@ bool Fit::contracts() {
   double previous = 0, change = 0;
   for (int s = 0; s < sweeps && !is_over_; ++s) {
     const double before = last_.objective;
-    sweep(goal_.ridge, Phase::plain);
+    accelerated_sweep(goal_.ridge, Phase::plain);
     previous = change;
     change = before - last_.objective;
   }
-  return is_over_ || change < contraction * previous;
+  if (!is_over_ && change >= contraction * previous) return false;
+  extrapolate();
+  return true;
 }
 
-void Fit::follow_path(double largest) {
+/// Whether the entries are well above what the degrees of freedom need, and what it takes for every line to have some.
+bool Fit::has_plenty() const {
+  const Observations& observed = sweeps_.observed();
+  const auto m = static_cast<double>(U_.lines), n = static_cast<double>(V_.lines), k = static_cast<double>(U_.rank);
+  const auto entries = static_cast<double>(observed.nnz());
+  const double lines = std::max(m, n);
+  return entries >= 1.4 * k * (m + n - k) && entries >= 1.5 * lines * (k + std::log(lines));
+}
+
+bool Fit::settle(const Ridge& ridge, double enough, int most) {
+  acceleration_.forget();
+  for (int s = 0; s < most && !is_over_; ++s) {
+    const double before = last_.objective;
+    accelerated_sweep(ridge, Phase::homotopy);
+    const double change = before - last_.objective;
+    if (s > 0 && change != 0 && change < enough * last_.objective) return 2 * s < most;
+    if (s + 1 < most) extrapolate();
+  }
+  return false;
+}
+
+void Fit::follow_path() {
   constexpr double factor = 0.6, bottom = 1e-7;
   // Of the whole path each model may be the one that is wanted; otherwise it is where the next one begins.
-  const double enough = goal_.takes_whole_path ? 1e-6 : 1e-4;
-  const int most = goal_.takes_whole_path ? 30 : 10;  // sweeps for each lambda
-  const double first = goal_.takes_whole_path ? largest : 0.5 * largest;
-  const double last = std::max(goal_.ridge.factors, bottom * largest);
-  for (double ridge = first; !is_over_ && (ridge > last || goal_.takes_whole_path); ridge *= factor) {
+  const bool is_whole = goal_.takes_whole_path, is_quick = !is_whole && !goal_.show_spectrum;
+  const double enough = is_whole ? 1e-6 : is_quick && has_plenty() ? 1e-3 : 1e-4;
+  const int most = is_whole ? 30 : 10;  // sweeps for each lambda
+  const double last = std::max(goal_.ridge.factors, bottom * largest_);
+  for (double ridge = is_whole ? largest_ : 0.5 * largest_; !is_over_ && (ridge > last || is_whole);) {
     const bool is_last = ridge * factor < last;
     used_homotopy_ = true;
     Ridge here{ridge, goal_.ridge.biases};
-    if (goal_.takes_whole_path) {
+    if (is_whole) {
       here.factors = is_last ? last : ridge;
       here.biases = goal_.bias_unit * here.factors;
     }
-    for (int s = 0; s < most && !is_over_; ++s) {
-      const double before = last_.objective;
-      sweep(here, Phase::homotopy);
-      if (s > 0 && before - last_.objective < enough * last_.objective) break;
-    }
+    const bool is_easy = settle(here, enough, most);
     if (!goal_.is_nonnegative) {
       const Array<double> s = balance(U_, V_, run_);
       if (goal_.show_spectrum) goal_.show_spectrum(s.span());
       if (!is_over_ && !sweeps_.is_implicit()) revive(sweeps_, U_, V_, s.span(), here.factors, goal_.seed, run_);
     }
     if (is_last) break;
+    ridge *= is_easy && is_quick ? factor * factor : factor;
   }
+  acceleration_.forget();
   if (!is_over_ && goal_.takes_whole_path) {
     is_over_ = true;
     status_ = CompletionStatus::converged;
@@ -235,17 +290,28 @@ void Fit::follow_path(double largest) {
 }
 
 void Fit::finish() {
-  constexpr Index most_unknowns = 16;  // for which steps of variable projection are cheaper than the sweeps they save
-  constexpr double most_memory = 2e9;
+  constexpr double most_memory = 2e9, settled = 1e-4;
   constexpr int patience = 5;
   const bool is_asked = goal_.solver == CompletionSolver::variable_projection;
   const bool has_memory = is_asked || VariableProjection::memory(U_, V_) <= most_memory;
-  int slow = is_asked || U_.unknowns <= most_unknowns ? patience : 0;
+  int slow = is_asked ? patience : 0;
   double change = 0;
   while (!is_over_) {
+    if (start_U_.lines > 0 && slow >= patience && change > settled * last_.objective) {
+      // It contracted, but not to where it should: what was taken for a start of the polish is none.
+      turn();
+      slow = 0;
+      follow_path();
+      continue;
+    }
     if (allows_projection() && has_memory && slow >= patience) return project();
     const double before = last_.objective, previous = change;
-    sweep(goal_.ridge, Phase::polish);
+    accelerated_sweep(goal_.ridge, Phase::polish);
+    extrapolate();
+    if (last_.objective == before) {
+      ++slow;
+      continue;
+    }
     change = before - last_.objective;
     slow = change > contraction * previous ? slow + 1 : 0;
   }

@@ -1,6 +1,9 @@
 /// One fit: its factors, where it is, and when it ends.
 #pragma once
 
+#include <utility>
+
+#include "completion/acceleration.hpp"
 #include "completion/half_sweeps.hpp"
 
 namespace nearlinear::completion {
@@ -35,6 +38,7 @@ class Fit {
   PaddedFactor& U() { return U_; }
   PaddedFactor& V() { return V_; }
   [[nodiscard]] const CompletionStep& last() const { return last_; }
+  [[nodiscard]] double squares() const { return square_sum_; }
 
  private:
   using Phase = CompletionStep::Phase;
@@ -43,22 +47,37 @@ class Fit {
   double start();
   void enter_iteration();
   void sweep(const Ridge& ridge, Phase phase);
+  /// A sweep from where the acceleration has gone. If that was too far, the fit is back where it was.
+  void accelerated_sweep(const Ridge& ridge, Phase phase);
+  void extrapolate();
+  /// An update of V and one of U: sum w r^2 and the objective.
+  std::pair<double, double> update(const Ridge& ridge);
   void record(double square_sum, double objective, Phase phase, double ridge, Index inner_iterations,
               bool may_settle = true);
-  void descend(double largest);
+  void descend();
   [[nodiscard]] bool contracts();
-  void follow_path(double largest);
+  void follow_path();
+  /// Back to where the path begins.
+  void turn();
+  /// Up to `most` sweeps, until the objective falls by less than `enough`. Whether that was early.
+  bool settle(const Ridge& ridge, double enough, int most);
+  [[nodiscard]] bool has_plenty() const;
   void finish();
   void project();
   [[nodiscard]] LineMethod method() const;
+  [[nodiscard]] bool allows_acceleration() const;
   [[nodiscard]] bool allows_projection() const;
 
   HalfSweeps& sweeps_;
   PaddedFactor U_, V_;
+  PaddedFactor start_U_, start_V_;  // where the path begins, as long as it may be taken
   Goal goal_;
+  Acceleration acceleration_;
   RunOptions run_;
   double norm_ = 0;  // of the observations
   CompletionStep last_ = {};
+  double square_sum_ = 0;  // of the weighted residuals there
+  double largest_ = 0;     // singular value of what was observed
   bool is_over_ = false;
   bool used_homotopy_ = false;
   CompletionStatus status_ = CompletionStatus::maxiter;

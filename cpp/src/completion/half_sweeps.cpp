@@ -23,6 +23,16 @@ void fill_ridge(const PaddedFactor& factor, const Ridge& ridge, double* values) 
   if (factor.has_bias) values[factor.rank] = ridge.biases;
 }
 
+/// The largest absolute value in every column; 1 where there is none, and where a line sees its own bias.
+Array<double> units_of(const PaddedFactor& factor) {
+  Array<double> units = Array<double>::zeros(factor.stride);
+  for (Index i = 0; i < factor.lines; ++i)
+    for (Index k = 0; k < factor.stride; ++k) units[k] = std::max(units[k], std::abs(factor.row(i)[k]));
+  for (Index k = 0; k < factor.stride; ++k)
+    if (k >= factor.rank || units[k] == 0) units[k] = 1;
+  return units;
+}
+
 double largest_diagonal(const double* G, Index unknowns, Index stride) {
   double largest = 0;
   for (Index k = 0; k < unknowns; ++k) largest = std::max(largest, G[k * stride + k]);
@@ -231,6 +241,7 @@ double HalfSweeps::update(const Side& side, const PaddedFactor& other, PaddedFac
       Array<double> ridges(stride);
       fill_ridge(other, ridge, ridges.data());
       const auto cost = static_cast<double>(unknowns * (4 * method.steps + 8));
+      const Array<double> units = units_of(other);
       for_blocks(side, cost, [&](Index, Index first, Index count, int worker) {
         if (method.solver == LineSolver::sketch) {
           double* const panel = scratch(worker, sketched_size(side.longest, stride));
@@ -238,8 +249,8 @@ double HalfSweeps::update(const Side& side, const PaddedFactor& other, PaddedFac
                              first, own.row(first), squares_.data() + first, panel);
           return;
         }
-        double* const panel = scratch(worker, columns_size(side.longest, stride));
-        kernels().conjugate_gradients(lines_of(side, first, count), factor_of(other), ridges.data(),
+        double* const panel = scratch(worker, gradients_size(side.longest, stride));
+        kernels().conjugate_gradients(lines_of(side, first, count), factor_of(other), units.data(), ridges.data(),
                                       is_implicit_ ? common_.data() : nullptr, method.steps, own.row(first),
                                       squares_.data() + first, panel);
       });

@@ -8,8 +8,8 @@ namespace nearlinear::completion {
 
 void normal_equations(const Lines& lines, const Factor& other, double* gram, double* rhs, double* squares,
                       double* panel) noexcept;
-void conjugate_gradients(const Lines& lines, const Factor& other, const double* ridge, const double* common,
-                         Index steps, double* x, double* squares, double* panel) noexcept;
+void conjugate_gradients(const Lines& lines, const Factor& other, const double* units, const double* ridge,
+                         const double* common, Index steps, double* x, double* squares, double* panel) noexcept;
 void sketched(const Lines& lines, const Factor& other, const double* ridge, double tol, std::uint64_t seed, Index first,
               double* x, double* squares, double* panel) noexcept;
 void residuals(const Lines& lines, const Factor& other, const double* x, double* squares, double* gradient,

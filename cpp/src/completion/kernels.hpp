@@ -41,10 +41,11 @@ struct Kernels {
                            double* panel) noexcept;
 
   /// `steps` of conjugate gradients from x, `stride` numbers for each line, with the diagonal as preconditioner.
-  /// squares <- |P x - y|^2 where it ends. common: the lower and upper triangle of a matrix that is added to all
-  /// P^T P, or null. `panel` holds columns_size() numbers for the longest line.
-  void (*conjugate_gradients)(const Lines& lines, const Factor& other, const double* ridge, const double* common,
-                              Index steps, double* x, double* squares, double* panel) noexcept;
+  /// squares <- |P x - y|^2 where it ends. units: for every column of the other factor, its largest absolute value.
+  /// common: the lower and upper triangle of a matrix that is added to all P^T P, or null. `panel` holds
+  /// gradients_size() numbers for the longest line.
+  void (*conjugate_gradients)(const Lines& lines, const Factor& other, const double* units, const double* ridge,
+                              const double* common, Index steps, double* x, double* squares, double* panel) noexcept;
 
   /// The same with the triangular factor R of a random sketch of [P; ridge^{1/2}] in place of the diagonal, until the
   /// preconditioned residual |R^{-T} r| is `tol` times the first one. Draws are those of `seed` and of the line, of
@@ -74,9 +75,12 @@ struct Kernels {
 [[nodiscard]] constexpr Index panel_rows(Index stride) { return stride < 96 ? 3072 / stride / 8 * 8 : 32; }
 [[nodiscard]] constexpr Index panel_size(Index stride) { return panel_rows(stride) * (2 * stride + 1) + stride + 8; }
 
-/// Numbers that conjugate_gradients() needs for lines of up to `longest` entries.
-[[nodiscard]] constexpr Index columns_size(Index longest, Index stride) {
-  return ((longest + 7) / 8 * 8) * (stride + 2) + 6 * stride + 8;
+/// Numbers that conjugate_gradients() needs for lines of up to `longest` entries: of registers of up to register_rows
+/// numbers of single precision.
+constexpr Index register_rows = 16;
+[[nodiscard]] constexpr Index gradients_size(Index longest, Index stride) {
+  const Index rows = (longest + register_rows - 1) / register_rows * register_rows;
+  return rows * (stride / 2 + 2) + (2 * register_rows + 9) * stride;
 }
 
 /// Rows of a sketch: four times what is sketched has as columns.

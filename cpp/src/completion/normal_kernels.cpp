@@ -123,13 +123,14 @@ void residuals(const Lines& lines, const Factor& other, const double* x, double*
 /// `values`.
 void gather_pairs(const Lines& lines, Index begin, Index count, Index stride, const double* pairs, const double* p,
                   const double* o, double* first, double* second, double* values) {
+  const Index last = lines.begin[lines.count];
   for (Index t = 0; t < count; t += W) {
     P parts[W];
     for (int lane = 0; lane < W; ++lane) {
       P part = ei::pset1<P>(0.0);
       if (t + lane < count) {
         const Index e = begin + t + lane;
-        if (t + lane + ahead < count) prefetch(pairs + lines.at[e + ahead] * 2 * stride, 2 * stride);
+        if (e + ahead < last) prefetch(pairs + lines.at[e + ahead] * 2 * stride, 2 * stride);
         const double* const row = pairs + lines.at[e] * 2 * stride;
         for (Index q = 0; q < stride; q += W) {
           const P a = ei::pload<P>(row + q), d = ei::pload<P>(row + stride + q);
@@ -168,22 +169,31 @@ void coupling(const Lines& lines, Index stride, Index rank, const double* pairs,
   }
 }
 
+/// Registers q, ..., q + packets - 1 of weighted sums.
+template <int packets>
+void sum_rows(const Lines& lines, Index i, Index stride, const double* other, double* to) {
+  P sums[packets];
+#pragma GCC unroll 4
+  for (int c = 0; c < packets; ++c) sums[c] = ei::pset1<P>(0.0);
+  const Index end = lines.begin[i + 1], last = lines.begin[lines.count];
+  for (Index e = lines.begin[i]; e < end; ++e) {
+    if (e + ahead < last) prefetch(other + lines.at[e + ahead] * stride, packets * W);
+    const double* const row = other + lines.at[e] * stride;
+    const P value = ei::pset1<P>(lines.value[e]);
+#pragma GCC unroll 4
+    for (int c = 0; c < packets; ++c) sums[c] = ei::pmadd(value, ei::pload<P>(row + c * W), sums[c]);
+  }
+#pragma GCC unroll 4
+  for (int c = 0; c < packets; ++c) ei::pstore(to + c * W, sums[c]);
+}
+
 void weighted_sums(const Lines& lines, Index stride, const double* other, double* y) noexcept {
   for (Index i = 0; i < lines.count; ++i) {
     double* const to = y + i * stride;
-    for (Index q = 0; q < stride; q += 2 * W) {
-      const bool is_pair = q + W < stride;
-      P first = ei::pset1<P>(0.0), second = first;
-      for (Index e = lines.begin[i]; e < lines.begin[i + 1]; ++e) {
-        if (q == 0 && e + ahead < lines.begin[i + 1]) prefetch(other + lines.at[e + ahead] * stride, stride);
-        const double* const row = other + lines.at[e] * stride + q;
-        const P value = ei::pset1<P>(lines.value[e]);
-        first = ei::pmadd(value, ei::pload<P>(row), first);
-        if (is_pair) second = ei::pmadd(value, ei::pload<P>(row + W), second);
-      }
-      ei::pstore(to + q, first);
-      if (is_pair) ei::pstore(to + q + W, second);
-    }
+    Index q = 0;
+    for (; q + 4 * W <= stride; q += 4 * W) sum_rows<4>(lines, i, stride, other + q, to + q);
+    for (; q + 2 * W <= stride; q += 2 * W) sum_rows<2>(lines, i, stride, other + q, to + q);
+    for (; q < stride; q += W) sum_rows<1>(lines, i, stride, other + q, to + q);
   }
 }
 

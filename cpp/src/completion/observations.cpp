@@ -49,10 +49,18 @@ Entries gather(const CsrView<double, I>& matrix, const Array<I>& source, std::sp
   return entries;
 }
 
+bool is_increasing(const Entries& entries) {
+  for (Index i = 0; i + 1 < entries.begin.size(); ++i)
+    for (Index e = entries.begin[i] + 1; e < entries.begin[i + 1]; ++e)
+      if (entries.at[e] <= entries.at[e - 1]) return false;
+  return true;
+}
+
 /// Makes one entry of all that are stored for a place, and drops those of no weight.
 void combine(Entries& entries, DuplicateEntries duplicates, const char* function) {
   const Index rows = entries.begin.size() - 1;
   const bool is_weighted = entries.weight.size() > 0;
+  if (!is_weighted && is_increasing(entries)) return;
   const auto weight = [&](Index e) { return is_weighted ? entries.weight[e] : 1.0; };
   Index next = 0, end = 0;
   bool became_weighted = false;

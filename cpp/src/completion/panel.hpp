@@ -33,8 +33,9 @@ void gather_rows(const Lines& lines, Index begin, Index end, const Factor& other
   const double* const values = lines.value;
   const double* const roots = lines.root_weight;
   const bool has_bias = other.has_bias;
+  const Index last = lines.begin[lines.count];  // also rows of the lines that come next
   for (Index e = begin; e < end; ++e, panel += stride) {
-    if (e + ahead < end) prefetch(rows + at[e + ahead] * stride, stride);
+    if (e + ahead < last) prefetch(rows + at[e + ahead] * stride, stride);
     const double* const row = rows + at[e] * stride;
     double root = 1, target = values[e];
     if (roots == nullptr) {

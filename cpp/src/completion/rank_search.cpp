@@ -12,8 +12,8 @@ namespace nearlinear::completion {
 namespace {
 
 /// The largest rank for which there are 1.2 times as many entries as degrees of freedom, at most 50 and at least 1.
-Index largest_rank(const Observations& observed) {
-  constexpr Index most = 50;
+Index largest_rank(const Observations& observed, Index limit) {
+  const Index most = std::min<Index>(50, limit);
   constexpr double ratio = 1.2;
   const Index m = observed.rows.lines, n = observed.cols.lines;
   Index rank = 1;
@@ -80,14 +80,14 @@ double error_at(const Observations& left_out, const PaddedFactor& U, const Padde
 
 }  // namespace
 
-Index find_rank(const Observations& observed, bool has_biases, const Goal& goal, const RunOptions& run) {
-  constexpr double share = 0.1;     // of the entries, to be left out
-  constexpr double nothing = 1e-6;  // of the entries' root mean square: an error that is none
+Index find_rank(const Observations& observed, Index limit, bool has_biases, const Goal& goal, const RunOptions& run) {
+  constexpr double share = 0.1;                          // of the entries, to be left out
+  const double nothing = std::max(1e-6, 10 * goal.tol);  // of the entries' root mean square: an error that is none
   linalg::Progress progress(run);
   Goal quiet = goal;
   quiet.report = [](const CompletionStep&, const PaddedFactor&, const PaddedFactor&) { return true; };
   const auto [kept, left_out] = split(observed, share, goal.seed, progress.part(0, 0.05));
-  const Index most = largest_rank(kept);
+  const Index most = largest_rank(kept, limit);
   if (most == 1) return 1;
   HalfSweeps sweeps(kept, false, progress.part(0.05, 1));
   const std::vector<Index> ranks = candidates(sweeps, most, has_biases, quiet, {.n_threads = run.n_threads});

@@ -14,14 +14,13 @@
 namespace nearlinear::completion {
 namespace {
 
-/// Values of a side without the biases of both.
-Array<double> residual_values(const Side& side, const PaddedFactor& own, const PaddedFactor& other) {
+/// Values of a side without the biases of both; empty if there are none.
+Array<double> without_biases(const Side& side, const PaddedFactor& own, const PaddedFactor& other) {
+  if (!own.has_bias) return {};
   Array<double> values(side.value.size());
-  for (Index i = 0; i < side.lines; ++i) {
-    const double here = own.has_bias ? own.row(i)[own.rank] : 0;
+  for (Index i = 0; i < side.lines; ++i)
     for (Index e = side.begin[i]; e < side.begin[i + 1]; ++e)
-      values[e] = side.value[e] - here - (own.has_bias ? other.row(side.at[e])[other.rank] : 0);
-  }
+      values[e] = side.value[e] - own.row(i)[own.rank] - other.row(side.at[e])[other.rank];
   return values;
 }
 
@@ -52,29 +51,34 @@ Array<double> core_of(const Orthonormal& U, const Orthonormal& V, Index k) {
 namespace {
 
 /// The dominant singular vectors of the matrix whose entries from both sides are these, zeros in all other places.
-RandomizedSvd<double> dominant(HalfSweeps& sweeps, const Array<double>& row_values, const Array<double>& col_values,
-                               Index rank, std::uint64_t seed, const RunOptions& run) {
+RandomizedSvd<double> dominant(HalfSweeps& sweeps, const double* row_values, const double* col_values, Index rank,
+                               std::uint64_t seed, const RunOptions& run) {
   const Side &rows = sweeps.observed().rows, &cols = sweeps.observed().cols;
-  const auto product = [&](const Side& side, const Array<double>& values) {
-    return [&](MatrixView<const double> X, MatrixView<double> Y) {
-      const Index stride = ceil_divide(X.cols(), 8) * 8;
-      const Array<double> from = Array<double>::zeros(checked_product(std::max<Index>(1, X.rows()), stride));
-      const Array<double> to(checked_product(std::max<Index>(1, Y.rows()), stride));
-      for (Index j = 0; j < X.rows(); ++j) std::copy_n(&X(j, 0), X.cols(), from.data() + j * stride);
+  const Index lines = std::max<Index>(1, std::max(rows.lines, cols.lines)), stride = ceil_divide(rank + 8, 8) * 8;
+  const Array<double> from(checked_product(lines, stride)), to(checked_product(lines, stride));
+  const auto product = [&](const Side& side, const double* values) {
+    return [&, values](MatrixView<const double> X, MatrixView<double> Y) {
+      for (Index j = 0; j < X.rows(); ++j) {
+        double* const row = from.data() + j * stride;
+        std::copy_n(&X(j, 0), X.cols(), row);
+        std::fill(row + X.cols(), row + stride, 0.0);
+      }
       sweeps.for_blocks(side, static_cast<double>(4 * stride), [&](Index, Index first, Index count, int) {
-        Lines lines = lines_of(side, first, count);
-        lines.value = values.data();
-        kernels().weighted_sums(lines, stride, from.data(), to.data() + first * stride);
+        Lines own = lines_of(side, first, count);
+        own.value = values;
+        kernels().weighted_sums(own, stride, from.data(), to.data() + first * stride);
       });
       for (Index i = 0; i < Y.rows(); ++i) std::copy_n(to.data() + i * stride, Y.cols(), &Y(i, 0));
     };
   };
   const LinearOperator<double> A{rows.lines, cols.lines, product(rows, row_values), product(cols, col_values)};
   double square = 0;
-  for (const double value : row_values) square += value * value;
+  for (Index e = 0; e < sweeps.observed().nnz(); ++e) square += row_values[e] * row_values[e];
   if (square == 0 || rank == 0) return {};
-  return randomized_svd<double>(
-      A, rank, {.oversampling = 8, .power_iterations = 3, .seed = seed, .frobenius_norm = std::sqrt(square)}, run);
+  // As many vectors as rows of whole registers have places for.
+  const RandomizedSvdOptions options{
+      .oversampling = stride - rank, .power_iterations = 2, .seed = seed, .frobenius_norm = std::sqrt(square)};
+  return randomized_svd<double>(A, rank, options, run);
 }
 
 /// What a unit of a singular value of the observed entries is in the whole matrix.
@@ -87,10 +91,11 @@ double scale_of(const Observations& observed) {
 
 double spectral_start(HalfSweeps& sweeps, PaddedFactor& U, PaddedFactor& V, std::uint64_t seed, const RunOptions& run) {
   const Observations& observed = sweeps.observed();
-  const Array<double> row_values = residual_values(observed.rows, U, V),
-                      col_values = residual_values(observed.cols, V, U);
-  const RandomizedSvd<double> svd =
-      dominant(sweeps, row_values, col_values, std::min({U.rank, U.lines, V.lines}), seed, run);
+  const Array<double> row_values = without_biases(observed.rows, U, V),
+                      col_values = without_biases(observed.cols, V, U);
+  const RandomizedSvd<double> svd = dominant(sweeps, U.has_bias ? row_values.data() : observed.rows.value.data(),
+                                             U.has_bias ? col_values.data() : observed.cols.value.data(),
+                                             std::min({U.rank, U.lines, V.lines}), seed, run);
   if (svd.rank == 0) return 0;
   for (Index r = 0; r < svd.rank; ++r) {
     const double root = std::sqrt(scale_of(observed) * svd.singular_values[r]);
@@ -112,7 +117,7 @@ void revive(HalfSweeps& sweeps, PaddedFactor& U, PaddedFactor& V, std::span<cons
   sweeps.residuals(observed.rows, V, U, nullptr, row_errors.data());
   sweeps.residuals(observed.cols, U, V, nullptr, col_errors.data());
   const RandomizedSvd<double> svd =
-      dominant(sweeps, row_errors, col_errors, std::min({U.rank - alive, U.lines, V.lines}), seed, run);
+      dominant(sweeps, row_errors.data(), col_errors.data(), std::min({U.rank - alive, U.lines, V.lines}), seed, run);
   for (Index r = 0; r < svd.rank && svd.singular_values[r] > lambda; ++r) {
     const double root = std::sqrt(unit * (svd.singular_values[r] - lambda));
     for (Index i = 0; i < U.lines; ++i) U.row(i)[alive + r] = -root * svd.U()(i, r);  // errors are model less entry

@@ -13,7 +13,7 @@ constexpr Index unknown_rank = -1;
 
 /// How the alternating least squares problems are solved.
 enum class CompletionSolver {
-  automatic,            ///< alternating_exact up to 24 unknowns for a line, else conjugate_gradients; variable
+  automatic,            ///< alternating_exact up to 20 unknowns for a line, else conjugate_gradients; variable
                         ///< projection where these contract slowly and it has the memory for
   alternating_exact,    ///< normal equations by Cholesky factorisation, k^2 operations for each entry
   conjugate_gradients,  ///< a few warm-started steps of conjugate gradients for each line, k operations for each entry
