@@ -1,8 +1,11 @@
 """Completion of matrices of low rank from some of their entries, to a held-out error."""
 
+import os
+import pickle
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +14,7 @@ from bench.completion import ours, peers
 from bench.completion.limits import noise_limit
 from bench.completion.problems import Instance, Predict, instance
 from bench.completion.search import Found, Limits, prepared, search
-from bench.harness import Case, Contender, Room
+from bench.harness import CASE_FOLDER, Case, Contender, Room
 from bench.sketch.accuracy import three_digits
 
 SIZES = (2_000, 10_000, 50_000)
@@ -23,24 +26,29 @@ QUICK = ((500, 5, 3.0), (1_000, 10, 3.0))
 ERROR = 1e-6  # relative
 OVER_LIMIT = 1.05  # times the error that noise sets
 LARGEST_FULL = 2_000  # rows of a matrix all of whose entries are formed
-CAP = 60.0  # seconds
+CAP = 30.0  # seconds
+OF_OURS, SHORTEST, LONGEST = (
+    16.0,
+    1.0,
+    20.0,
+)  # what a peer may take: times what we do, but in seconds not less, not more
 SWEEPS = 10  # of who is timed per sweep alone
 
 
 @dataclass(frozen=True)
 class Task:
-    """An instance, the error that is asked for, and how peers get there, who cannot know their own."""
+    """An instance, the error that is asked for, and the seconds of a call that a peer may try."""
 
     given: Instance
     bound: float
-    longest: float = CAP  # seconds of a call that a peer may try
-    found: dict[str, Found] = field(default_factory=dict)
+    longest: float
 
     @classmethod
     def of(cls, n: int, k: int, ratio: float, noise: float) -> "Task":
         given = instance(n, k, ratio, noise)
         bound = OVER_LIMIT * noise_limit(given) if noise > 0 else ERROR
-        return cls(given, bound, CAP if n >= SIZES[0] else CAP / 10)
+        own, _ = ours.timed(partial(ours.complete, given.X, k, tol=ours.TOL, seed=0, n_threads=1))
+        return cls(given, bound, max(2 * own, min(LONGEST, max(SHORTEST, OF_OURS * own))))
 
 
 @dataclass(frozen=True)
@@ -62,7 +70,9 @@ def cases() -> list[Case]:
     """Return cases whose rank is the same as families, as some peers do well in one and badly in another."""
     cells = [(n, k, ratio, 0.0) for n in SIZES for k in RANKS for ratio in RATIOS]
     quick = [(*cell, 0.0) for cell in QUICK]
-    return [case(*cell, quick=cell in quick) for cell in (*quick, *cells, *((*cell, NOISE) for cell in NOISY))]
+    cells += [(*cell, NOISE) for cell in NOISY]
+    cells.sort(key=lambda cell: cell[0] == SIZES[-1])  # what takes longest comes last
+    return [case(*cell, quick=cell in quick) for cell in (*quick, *cells)]
 
 
 def case(n: int, k: int, ratio: float, noise: float, quick: bool) -> Case:
@@ -108,10 +118,12 @@ def peer(name: str, variants: dict[str, Solve], *, most: int = SIZES[-1], sweeps
             return None
         given = task.given
         solves = {variant: partial(solve, given.X, given.k) for variant, solve in variants.items()}
-        if name not in task.found:  # a measurement prepares its call more than once
+        found = found_before(name)
+        if found is None:
             errors = {variant: prepared(solve, given.error) for variant, solve in solves.items()}
-            task.found[name] = search(errors, Limits(task.bound, task.longest))
-        solve, iterations = solves[task.found[name].variant], task.found[name].count
+            found = search(errors, Limits(task.bound, task.longest))
+            keep(name, found)
+        solve, iterations = solves[found.variant], found.count
 
         def call() -> Answer:
             seconds, predict = ours.timed(partial(solve, iterations))
@@ -121,6 +133,17 @@ def peer(name: str, variants: dict[str, Solve], *, most: int = SIZES[-1], sweeps
         return call
 
     return prepare
+
+
+def found_before(name: str) -> Found | None:
+    """Return what another measurement of the case has found: peers need as many iterations on any number of threads."""
+    path = Path(os.environ.get(CASE_FOLDER, "")) / f"{name}.found"
+    return pickle.loads(path.read_bytes()) if path.exists() else None
+
+
+def keep(name: str, found: Found) -> None:
+    if CASE_FOLDER in os.environ:
+        (Path(os.environ[CASE_FOLDER]) / f"{name}.found").write_bytes(pickle.dumps(found))
 
 
 def implicit_sweeps(use_cg: bool) -> Prepare:
@@ -196,9 +219,8 @@ ROOM = Room(
     cases=cases,
     contenders=[
         Contender("nearlinear", nearlinear(), role="ours"),
-        Contender("nearlinear, als alone", nearlinear(solver="als", homotopy=False), role="context"),
-        Contender("nearlinear, cg alone", nearlinear(solver="cg", homotopy=False), role="context"),
-        Contender("nearlinear, vp alone", nearlinear(solver="vp", homotopy=False), role="context"),
+        Contender("nearlinear, als alone", nearlinear(solver="als", homotopy=False, maxiter=100), role="context"),
+        Contender("nearlinear, cg alone", nearlinear(solver="cg", homotopy=False, maxiter=100), role="context"),
         *(Contender(name, prepare, packages=PACKAGES[name]) for name, prepare in PEERS.items()),
         Contender("implicit, Cholesky", implicit_sweeps(use_cg=False), role="context", packages=("implicit",)),
         Contender("implicit, CG", implicit_sweeps(use_cg=True), role="context", packages=("implicit",)),
@@ -219,7 +241,9 @@ ROOM = Room(
         'for the same noise; "over noise" is what was reached of it. We stop by our own criterion, at a residual of '
         f"{ours.TOL:g}. Peers have none that suits: each is given as few iterations as are enough, which were found "
         "beforehand, by trying, and are not part of its time; where none are enough, those with the least error, which "
-        'stands with it under "wrong". cmfrec is called with conjugate gradients, no biases, '
+        f'stands with it under "wrong". Tried was what takes up to {OF_OURS:g} times our own time on one thread, but '
+        f"at least {SHORTEST:g} s and at most {LONGEST:g} s, or twice our own. cmfrec is called with conjugate "
+        "gradients, no biases, "
         f"lambda = {peers.NO_RIDGE:g}, float64 and entries times {peers.SCALE:g}, without which it stops too early; "
         "surprise and libmf (float32), which follow stochastic gradients, without lambda, and with the best of "
         f"several steps, which were tried beforehand as well: {steps(peers.SURPRISE_STEPS)} over the root of k, and "
@@ -228,7 +252,7 @@ ROOM = Room(
         f'three lines of its user\'s: "full products", up to n = {LARGEST_FULL} as is fancyimpute, which forms them, '
         "too. implicit solves another problem, the weighted one of implicit feedback, on the same pattern: "
         f'what counts there is "ms a sweep", an update of U and one of V, of {SWEEPS}. Ours "alone" are '
-        "without the path of lambda. Rates count k for each known entry, once."
+        "without the path of lambda, and end after 100 sweeps. Rates count k for each known entry, once."
     ),
     along=("n", {"k": 10, "ratio %": 300, "noisy": 0}),
     rate="10^9 entries x k/s",

@@ -193,7 +193,7 @@ def libmf(X: Any, k: int, iterations: int, step: float) -> Predict:
 
     engine = mf.MF(
         k=k,
-        nr_threads=threads(),
+        nr_threads=1,  # two may wait for each other for ever
         nr_iters=iterations,
         lambda_p1=0.0,
         lambda_p2=0.0,

@@ -10,7 +10,7 @@ FEWEST = 10  # iterations
 LEAST_STEP, LONGEST_STEP = 1.3, 3.0  # from one number of iterations to the next
 LEAST_GAIN, PATIENCE = 0.9, 8  # the error after a step over that before, and how many steps may gain less
 WORTH_WHILE = 0.95  # of the iterations, for which one number more is tried
-SEARCH = 3  # times the longest call, for all that are tried
+SEARCH = 2  # times the longest call, for all that are tried
 
 Error = Callable[[int], float]  # after so many iterations
 

@@ -24,6 +24,19 @@ void add_common(Index unknowns, Index stride, const double* common, const double
     for (Index o = 0; o < unknowns; ++o) z[q] += common[q * stride + o] * x[o];
 }
 
+/// Sums and the largest absolute value of `stride` numbers, zeros behind the unknowns.
+double dot(Index stride, const double* x, const double* y) {
+  P sum = ei::pset1<P>(0.0);
+  for (Index q = 0; q < stride; q += W) sum = ei::pmadd(ei::pload<P>(x + q), ei::pload<P>(y + q), sum);
+  return ei::predux(sum);
+}
+
+double largest(Index stride, const double* x) {
+  P result = ei::pset1<P>(0.0);
+  for (Index q = 0; q < stride; q += W) result = ei::pmax(result, ei::pabs(ei::pload<P>(x + q)));
+  return ei::predux_max(result);
+}
+
 /// WF rows of a line: where they are, and what is added to their weights' roots times the model.
 struct Group {
   const double* rows[WF];
@@ -237,42 +250,43 @@ void conjugate_gradients(const Lines& lines, const Factor& other, const double* 
       blocks.put(t, stride, group.rows, scale, scratch);
     }
     add_common(unknowns, stride, common, u, q);
-    double rho = 0;
-    for (Index k = 0; k < unknowns; ++k) {
+    for (Index k = 0; k < stride; ++k) {
       r[k] -= ridge[k] * u[k] + q[k];
-      const double diagonal = inverse[k] + ridge[k] + (common == nullptr ? 0 : common[k * stride + k]);
-      inverse[k] = diagonal > 0 ? 1 / diagonal : 0;
-      p[k] = inverse[k] * r[k];
-      rho += p[k] * r[k];
+      inverse[k] += ridge[k];
     }
+    if (common != nullptr)
+      for (Index k = 0; k < unknowns; ++k) inverse[k] += common[k * stride + k];
+    for (Index k = 0; k < stride; ++k) {
+      inverse[k] = inverse[k] > 0 ? 1 / inverse[k] : 0;
+      p[k] = inverse[k] * r[k];
+    }
+    double rho = dot(stride, p, r);
     constexpr double nothing = 1e-290;  // below, numbers lose digits and time
     for (Index step = 0; step < steps && rho > nothing; ++step) {
       // Relative to its largest number, which single precision might not hold.
-      double size = 0;
-      for (Index k = 0; k < unknowns; ++k) size = std::max(size, std::abs(p[k] * units[k]));
-      for (Index k = 0; k < unknowns; ++k) direction[k] = static_cast<float>(p[k] * units[k] / size);
+      for (Index k = 0; k < stride; ++k) q[k] = p[k] * units[k];
+      const double size = largest(stride, q);
+      for (Index k = 0; k < stride; ++k) direction[k] = static_cast<float>(q[k] / size);
       const bool is_last = step + 1 == steps;
       const double back = root * size;
-      double curvature = back * back * blocks.multiply(direction, product, is_last ? nullptr : q);
+      std::fill_n(q, stride, 0.0);
+      const double square = blocks.multiply(direction, product, is_last ? nullptr : q);
       std::fill_n(rest, stride, 0.0);
       add_common(unknowns, stride, common, p, rest);
-      for (Index k = 0; k < unknowns; ++k) {
-        rest[k] += ridge[k] * p[k];
-        curvature += p[k] * rest[k];
-      }
+      for (Index k = 0; k < stride; ++k) rest[k] += ridge[k] * p[k];
+      const double curvature = back * back * square + dot(stride, p, rest);
       if (!(curvature > 0)) break;
-      const double alpha = rho / curvature;
-      for (Index k = 0; k < unknowns; ++k) u[k] += alpha * p[k];
-      for (Index t = 0; t < length; ++t) e[t] -= alpha * back * static_cast<double>(product[t]);
+      const double alpha = rho / curvature, of_product = alpha * back;
+      for (Index k = 0; k < stride; ++k) u[k] += alpha * p[k];
+      for (Index t = 0; t < length; ++t) e[t] -= of_product * static_cast<double>(product[t]);
       if (is_last) break;
-      double next = 0;
-      for (Index k = 0; k < unknowns; ++k) {
+      for (Index k = 0; k < stride; ++k) {
         r[k] -= alpha * (back * root * units[k] * q[k] + rest[k]);
-        next += inverse[k] * r[k] * r[k];
+        rest[k] = inverse[k] * r[k];
       }
-      const double beta = next / rho;
+      const double next = dot(stride, r, rest), beta = next / rho;
       rho = next;
-      for (Index k = 0; k < unknowns; ++k) p[k] = inverse[k] * r[k] + beta * p[k];
+      for (Index k = 0; k < stride; ++k) p[k] = rest[k] + beta * p[k];
     }
     squares[i] = sum_of_squares(length, e);
   }

@@ -164,13 +164,14 @@ def complete(
     Notes
     -----
     Alternating least squares begin with the largest singular vectors of what was observed [2]_, at a few
-    :math:`\lambda` that fall fast. Where sweeps contract then, Newton steps by variable projection [3]_ finish.
-    Where they do not, :math:`\lambda` comes down slowly from half the largest singular value: the ridge terms of U and
-    V are the nuclear norm of :math:`U V^T`, which leads to matrices of low rank. A Gaussian matrix is recovered from
+    :math:`\lambda` that fall fast. Where sweeps contract then, they go on from combinations of the last four of them,
+    which saves more than half. Where they do not, :math:`\lambda` comes down slowly from half the largest singular
+    value: the ridge terms of U and V are the nuclear norm of :math:`U V^T`, which leads to matrices of low rank. What
+    contracts slowly at the end is left to Newton steps by variable projection [3]_. A Gaussian matrix is recovered from
     1.2 to 1.5 times as many entries as it has degrees of freedom, k (m + n - k), if they determine it at all.
 
     ``rank=None``: the path is taken with the largest k, at most 50, for which there are 1.2 times as many entries as
-    degrees of freedom. Ranks beyond which singular values are ten times smaller for several :math:`\lambda` in turn,
+    degrees of freedom, and none for which a row or column has too few where that matters. Ranks beyond which singular values are ten times smaller for several :math:`\lambda` in turn,
     and that k, are fitted without a tenth of the entries, and the least is taken whose error on these is within two
     per cent, or its standard error, of the best one.
 

@@ -16,7 +16,8 @@ enum class CompletionSolver {
   automatic,            ///< alternating_exact up to 20 unknowns for a line, else conjugate_gradients; variable
                         ///< projection where these contract slowly and it has the memory for
   alternating_exact,    ///< normal equations by Cholesky factorisation, k^2 operations for each entry
-  conjugate_gradients,  ///< a few warm-started steps of conjugate gradients for each line, k operations for each entry
+  conjugate_gradients,  ///< a few warm-started steps of conjugate gradients for each line, k operations for each
+                        ///< entry; of residuals in double precision, by products in single precision
   variable_projection,  ///< Newton steps for U, of which V is a function: superlinear
   sketch,               ///< the paper's: each line by a sketched preconditioner and conjugate gradients
 };
@@ -118,13 +119,13 @@ struct ValidationEntries {
 /// - implicit: with c = 1 + x and p = 1 where an entry x > 0 is stored, and c = 1, p = 0 elsewhere,
 ///   1/2 sum over all (i, j) of c_ij (p_ij - u_i^T v_j)^2 + lambda / 2 (|U|_F^2 + |V|_F^2) is minimised (Hu, Koren and
 ///   Volinsky, Collaborative filtering for implicit feedback datasets, ICDM 2008, equation 3, with x for alpha r).
-/// - Algorithm: alternating least squares, half a sweep for V and half a sweep for U, from the dominant singular
-/// vectors
+/// - Algorithm: alternating least squares, half a sweep for V and half a sweep for U, from the dominant singular vectors
 ///   of what was observed (Jain, Netrapalli and Sanghavi, STOC 2013), a sweep for each of a few lambdas that fall fast.
-///   Three more at lambda tell how fast it contracts. Where it does, Newton's method for U, of which V is a function,
-///   finishes in a few steps; where it does not, lambda comes down slowly from half the largest singular value of what
-///   was observed, along which path minima of low rank are followed to where sweeps alone would not have come
-///   (`homotopy`).
+///   Three more at lambda tell how fast it contracts. Where it does, sweeps go on from combinations of the last four
+///   (Anderson's acceleration of U); where it does not, or not for long, lambda comes down slowly from half the largest
+///   singular value of what was observed, along which path minima of low rank are followed to where sweeps alone would
+///   not have come (`homotopy`). What contracts slowly at the end is left to Newton's method for U, of which V is a
+///   function. `sketch` and `nonnegative` are not accelerated.
 /// - solver `sketch` is the algorithm of the source: the first basis is clipped and made orthonormal, and each line is
 ///   solved to 1e-3 of the accuracy that it has by conjugate gradients on A R^{-1}, R the triangular factor of a random
 ///   sketch of its |Omega_i| x k matrix A. With errors of relative size e in every half-sweep the limit is within 3 e
