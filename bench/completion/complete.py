@@ -27,11 +27,8 @@ ERROR = 1e-6  # relative
 OVER_LIMIT = 1.05  # times the error that noise sets
 LARGEST_FULL = 2_000  # rows of a matrix all of whose entries are formed
 CAP = 30.0  # seconds
-OF_OURS, SHORTEST, LONGEST = (
-    16.0,
-    1.0,
-    20.0,
-)  # what a peer may take: times what we do, but in seconds not less, not more
+OF_OURS, SHORTEST = 16.0, 1.0  # what a peer may take: times what we do, and the least of that, in seconds
+LONGEST, LONGEST_OF_LARGE = 20.0, 8.0  # the most of that, and from n = 10000 on
 SWEEPS = 10  # of who is timed per sweep alone
 
 
@@ -47,8 +44,9 @@ class Task:
     def of(cls, n: int, k: int, ratio: float, noise: float) -> "Task":
         given = instance(n, k, ratio, noise)
         bound = OVER_LIMIT * noise_limit(given) if noise > 0 else ERROR
-        own, _ = ours.timed(partial(ours.complete, given.X, k, tol=ours.TOL, seed=0, n_threads=1))
-        return cls(given, bound, max(2 * own, min(LONGEST, max(SHORTEST, OF_OURS * own))))
+        own, _ = ours.timed(partial(ours.complete, given.X, k, tol=ours.tol(ratio), seed=0, n_threads=1))
+        most = LONGEST if n < SIZES[1] else LONGEST_OF_LARGE
+        return cls(given, bound, max(1.25 * own, min(most, max(SHORTEST, OF_OURS * own))))
 
 
 @dataclass(frozen=True)
@@ -91,7 +89,7 @@ def nearlinear(**options: Any) -> Prepare:
         X, k = task.given.X, task.given.k
 
         def solve() -> Answer:
-            found = ours.complete(X, k, tol=ours.TOL, seed=0, **options)
+            found = ours.complete(X, k, tol=ours.tol(task.given.ratio), seed=0, **options)
             return Answer(found.predict, task, {"iterations": found.nit, **per_sweep(found.history, options)})
 
         return solve
@@ -239,11 +237,12 @@ ROOM = Room(
         "the root mean square relative to that of the values. Where the known entries have noise, of standard "
         f"deviation {NOISE:g}, the bound is {OVER_LIMIT:g} times the error of least squares linearised at the truth, "
         'for the same noise; "over noise" is what was reached of it. We stop by our own criterion, at a residual of '
-        f"{ours.TOL:g}. Peers have none that suits: each is given as few iterations as are enough, which were found "
-        "beforehand, by trying, and are not part of its time; where none are enough, those with the least error, which "
+        f"{ours.TOL:g}, half of that at ratio 1.5. Peers have none that suits: each is given as few iterations as are "
+        "enough, which were found beforehand, by trying, and are not part of its time; where none are enough, those "
+        "with the least error, which "
         f'stands with it under "wrong". Tried was what takes up to {OF_OURS:g} times our own time on one thread, but '
-        f"at least {SHORTEST:g} s and at most {LONGEST:g} s, or twice our own. cmfrec is called with conjugate "
-        "gradients, no biases, "
+        f"at least {SHORTEST:g} s and at most {LONGEST:g} s, {LONGEST_OF_LARGE:g} s from n = {SIZES[1]} on, or 1.25 "
+        "times our own. cmfrec is called with conjugate gradients, no biases, "
         f"lambda = {peers.NO_RIDGE:g}, float64 and entries times {peers.SCALE:g}, without which it stops too early; "
         "surprise and libmf (float32), which follow stochastic gradients, without lambda, and with the best of "
         f"several steps, which were tried beforehand as well: {steps(peers.SURPRISE_STEPS)} over the root of k, and "

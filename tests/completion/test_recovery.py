@@ -107,6 +107,17 @@ def test_errors_of_every_half_sweep_leave_a_floor(relative: float) -> None:
     assert 0.1 * relative < error <= 3 * relative
 
 
+def test_rank_is_one_that_every_line_has_entries_for() -> None:
+    """Without a ridge, where a larger one would be refused."""
+    truth = instances.gaussian(np.random.default_rng(0), 40, 30, 2).dense
+    X = np.where(np.random.default_rng(1).random((40, 30)) < 0.6, truth, np.nan)
+    X[7, 3:] = np.nan
+    X[7, :3] = truth[7, :3]
+    found = nl.completion.complete(X, seed=0)
+    assert found.rank == 2
+    np.testing.assert_allclose(found.dense(), truth, atol=1e-5)
+
+
 def test_sketched_sweeps_converge_like_exact_ones() -> None:
     instance = instances.uniform(150, 150, 5, 4.0)
     X, mask, W = instance.problem

@@ -171,9 +171,9 @@ def complete(
     1.2 to 1.5 times as many entries as it has degrees of freedom, k (m + n - k), if they determine it at all.
 
     ``rank=None``: the path is taken with the largest k, at most 50, for which there are 1.2 times as many entries as
-    degrees of freedom, and none for which a row or column has too few where that matters. Ranks beyond which singular values are ten times smaller for several :math:`\lambda` in turn,
-    and that k, are fitted without a tenth of the entries, and the least is taken whose error on these is within two
-    per cent, or its standard error, of the best one.
+    degrees of freedom, and none for which a row or column has too few where that matters. Ranks beyond which singular
+    values are ten times smaller for several :math:`\lambda` in turn, and that k, are fitted without a tenth of the
+    entries, and the least is taken whose error on these is within two per cent, or its standard error, of the best one.
 
     For ratings: ``biases=True``, ``lam="auto"``, and ``validation`` to end early. Compare with ``rank=0``: biases
     explain most of many data sets.
