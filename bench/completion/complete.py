@@ -44,9 +44,9 @@ class Task:
     def of(cls, n: int, k: int, ratio: float, noise: float) -> "Task":
         given = instance(n, k, ratio, noise)
         bound = OVER_LIMIT * noise_limit(given) if noise > 0 else ERROR
-        own, _ = ours.timed(partial(ours.complete, given.X, k, tol=ours.tol(ratio), seed=0, n_threads=1))
+        own, _ = ours.timed(partial(ours.complete, given.X, k, tol=ours.tol(ratio, k), seed=0, n_threads=1))
         most = LONGEST if n < SIZES[1] else LONGEST_OF_LARGE
-        return cls(given, bound, max(1.25 * own, min(most, max(SHORTEST, OF_OURS * own))))
+        return cls(given, bound, max(2.5 * own, min(most, max(SHORTEST, OF_OURS * own))))
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def nearlinear(**options: Any) -> Prepare:
         X, k = task.given.X, task.given.k
 
         def solve() -> Answer:
-            found = ours.complete(X, k, tol=ours.tol(task.given.ratio), seed=0, **options)
+            found = ours.complete(X, k, tol=ours.tol(task.given.ratio, k), seed=0, **options)
             return Answer(found.predict, task, {"iterations": found.nit, **per_sweep(found.history, options)})
 
         return solve
@@ -237,11 +237,11 @@ ROOM = Room(
         "the root mean square relative to that of the values. Where the known entries have noise, of standard "
         f"deviation {NOISE:g}, the bound is {OVER_LIMIT:g} times the error of least squares linearised at the truth, "
         'for the same noise; "over noise" is what was reached of it. We stop by our own criterion, at a residual of '
-        f"{ours.TOL:g}, half of that at ratio 1.5. Peers have none that suits: each is given as few iterations as are "
-        "enough, which were found beforehand, by trying, and are not part of its time; where none are enough, those "
-        "with the least error, which "
+        f"{ours.TOL:g}, with k = 5 and 10 at ratio 1.5 of {ours.TOL_OF_FEW:g}. Peers have none that suits: each gets "
+        "as few iterations as are enough, which were found beforehand, by trying, and are no part of its time; where "
+        "none are enough, those with the least error, which "
         f'stands with it under "wrong". Tried was what takes up to {OF_OURS:g} times our own time on one thread, but '
-        f"at least {SHORTEST:g} s and at most {LONGEST:g} s, {LONGEST_OF_LARGE:g} s from n = {SIZES[1]} on, or 1.25 "
+        f"at least {SHORTEST:g} s and at most {LONGEST:g} s, {LONGEST_OF_LARGE:g} s from n = {SIZES[1]} on, or 2.5 "
         "times our own. cmfrec is called with conjugate gradients, no biases, "
         f"lambda = {peers.NO_RIDGE:g}, float64 and entries times {peers.SCALE:g}, without which it stops too early; "
         "surprise and libmf (float32), which follow stochastic gradients, without lambda, and with the best of "
