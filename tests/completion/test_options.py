@@ -497,6 +497,23 @@ def test_init() -> None:
     assert without.mu != 0
 
 
+def test_factors_of_chance_give_way_to_biases() -> None:
+    """Where rows and columns have effects of their own and all else is noise; not where there is more to find."""
+    kept = []
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        effects = rng.standard_normal((60, 1)) + rng.standard_normal(50)
+        for more in (0.0, rng.standard_normal((60, 2)) @ rng.standard_normal((2, 50))):
+            X = effects + more + rng.standard_normal((60, 50))
+            X[rng.random(X.shape) < 0.5] = np.nan
+            found = nl.completion.complete(X, 2, lam=3.0, biases=True, validation=0.2, seed=seed)
+            kept.append(bool(found.s[0] > 0))
+            if not kept[-1]:
+                np.testing.assert_allclose(found.validation_rmse, found.history.validation_rmse[0])
+    assert sum(kept[::2]) <= 3
+    assert all(kept[1::2])
+
+
 def test_no_path_leads_down_to_a_ridge_above_its_beginning() -> None:
     """lambda neither rises along it, nor is it said to have come down."""
     instance = instances.uniform(30, 25, 2, 3.0, noise=0.1, lam=40.0)

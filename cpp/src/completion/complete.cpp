@@ -172,7 +172,8 @@ class Journal {
     shown.objective = scale_.objective_back(step.objective) - offset_;
     shown.lam = scale_.ridge_back(step.lam);
     shown.training_rmse = scale_.value_back(step.training_rmse);
-    shown.validation_rmse = validate(U, V);
+    const std::vector<double> squares = validation_squares(U, V);
+    shown.validation_rmse = scale_.value_back(root_mean(squares));
     shown.seconds = std::chrono::duration<double>(Clock::now() - begin_).count();
     const bool is_new_stage = !history_.empty() && shown.lam != history_.back().lam;
     history_.push_back(shown);
@@ -188,6 +189,12 @@ class Journal {
         best_U_ = U.copy();
         best_V_ = V.copy();
         waited_ = 0;
+        if (shown.phase == CompletionStep::Phase::biases) {
+          biases_ = squares;
+          biases_U_ = U.copy();
+          biases_V_ = V.copy();
+        }
+        is_clear_ = is_clearly_less(squares, biases_);
       } else if (shown.phase != CompletionStep::Phase::homotopy || is_new_stage) {
         ++waited_;
       }
@@ -204,15 +211,18 @@ class Journal {
   }
   [[nodiscard]] std::vector<CompletionStep>& history() { return history_; }
   [[nodiscard]] bool has_best() const { return best_U_.lines > 0; }
-  PaddedFactor& best_U() { return best_U_; }
-  PaddedFactor& best_V() { return best_V_; }
-  [[nodiscard]] double best() const { return has_best() ? best_ : not_a_number; }
+  PaddedFactor& best_U() { return prefers_biases() ? biases_U_ : best_U_; }
+  PaddedFactor& best_V() { return prefers_biases() ? biases_V_ : best_V_; }
+  [[nodiscard]] double best() const {
+    if (!has_best()) return not_a_number;
+    return prefers_biases() ? scale_.value_back(root_mean(biases_)) : best_;
+  }
   [[nodiscard]] double best_lam() const { return best_lam_; }
 
  private:
-  [[nodiscard]] double validate(const PaddedFactor& U, const PaddedFactor& V) const {
-    if (validation_.values.empty()) return not_a_number;
-    double sum = 0;
+  /// Of every validation entry.
+  [[nodiscard]] std::vector<double> validation_squares(const PaddedFactor& U, const PaddedFactor& V) const {
+    std::vector<double> squares(validation_.values.size());
     for (std::size_t e = 0; e < validation_.values.size(); ++e) {
       const double* const u = U.row(validation_.rows[e]);
       const double* const v = V.row(validation_.cols[e]);
@@ -220,10 +230,30 @@ class Journal {
       for (Index k = 0; k < U.rank; ++k) value += u[k] * v[k];
       if (U.has_bias) value += u[U.rank] + v[V.rank];
       const double residual = value - scale_.value(validation_.values[e]);
-      sum += residual * residual;
+      squares[e] = residual * residual;
     }
-    return scale_.value_back(std::sqrt(sum / static_cast<double>(validation_.values.size())));
+    return squares;
   }
+
+  [[nodiscard]] static double root_mean(const std::vector<double>& squares) {
+    if (squares.empty()) return not_a_number;
+    double sum = 0;
+    for (const double square : squares) sum += square;
+    return std::sqrt(sum / static_cast<double>(squares.size()));
+  }
+
+  /// Whether one is less than the other in the mean, by more than the standard error of their difference.
+  [[nodiscard]] static bool is_clearly_less(const std::vector<double>& one, const std::vector<double>& other) {
+    const auto count = static_cast<double>(other.size());
+    double sum = 0, square = 0;
+    for (std::size_t e = 0; e < other.size(); ++e) sum += other[e] - one[e];
+    const double mean = sum / count;
+    for (std::size_t e = 0; e < other.size(); ++e) square += (other[e] - one[e] - mean) * (other[e] - one[e] - mean);
+    return mean > std::sqrt(square) / count;
+  }
+
+  /// Factors are worth having where validation entries tell them from chance.
+  [[nodiscard]] bool prefers_biases() const { return !biases_.empty() && !is_clear_ && !options_.chooses_lam; }
 
   const CompletionOptions& options_;
   const ValidationEntries& validation_;
@@ -233,6 +263,9 @@ class Journal {
   Clock::time_point begin_;
   std::vector<CompletionStep> history_;
   PaddedFactor best_U_, best_V_;
+  PaddedFactor biases_U_, biases_V_;
+  std::vector<double> biases_;  // validation squares of biases alone
+  bool is_clear_ = false;       // that the best model is better
   double best_ = not_a_number;
   double best_lam_ = 0;
   Index waited_ = 0;

@@ -106,7 +106,9 @@ def complete(
     validation : float, matrix or (rows, cols, values), optional
         Entries that are not fitted: a fraction of those of X, drawn at random, where each row and column keeps one, or
         for :math:`\lambda = 0` as many as it has unknowns; a matrix of the shape of X, in the forms of X; or positions
-        (of a DataFrame labels) and values. The model that is best on them is returned.
+        (of a DataFrame labels) and values. The model that is best on them is returned; with biases these alone, unless
+        factors make the error less by more than the standard error of the difference. With ``lam="auto"`` they choose
+        :math:`\lambda`.
     patience : int, default 5
         End the fit when the validation error has not fallen for so many iterations, on the path values of
         :math:`\lambda`.

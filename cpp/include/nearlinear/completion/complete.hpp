@@ -119,7 +119,8 @@ struct ValidationEntries {
 /// - implicit: with c = 1 + x and p = 1 where an entry x > 0 is stored, and c = 1, p = 0 elsewhere,
 ///   1/2 sum over all (i, j) of c_ij (p_ij - u_i^T v_j)^2 + lambda / 2 (|U|_F^2 + |V|_F^2) is minimised (Hu, Koren and
 ///   Volinsky, Collaborative filtering for implicit feedback datasets, ICDM 2008, equation 3, with x for alpha r).
-/// - Algorithm: alternating least squares, half a sweep for V and half a sweep for U, from the dominant singular vectors
+/// - Algorithm: alternating least squares, half a sweep for V and half a sweep for U, from the dominant singular
+/// vectors
 ///   of what was observed (Jain, Netrapalli and Sanghavi, STOC 2013), a sweep for each of a few lambdas that fall fast.
 ///   Three more at lambda tell how fast it contracts. Where it does, sweeps go on from combinations of the last four
 ///   (Anderson's acceleration of U); where it does not, or not for long, lambda comes down slowly from half the largest
@@ -133,8 +134,10 @@ struct ValidationEntries {
 /// - tol: the fit ends when (sum w r^2)^{1/2} <= tol (sum w x^2)^{1/2}, or when the objective changes by no more than
 ///   tol of itself in a sweep or step. maxiter counts sweeps and Newton steps.
 /// - validation: entries that are not fitted. The model that is best on them is returned, and the fit ends when it has
-///   not got better for `patience` steps, of the path for `patience` values of lambda. chooses_lam takes the whole path
-///   to `lam`, each lambda until the objective has settled, and says in `lam` at which the best model was found.
+///   not got better for `patience` steps, of the path for `patience` values of lambda. With biases, these alone are
+///   returned where factors make the validation error less by no more than its standard error. chooses_lam takes the
+///   whole path to `lam`, each lambda until the objective has settled, and says in `lam` at which the best model was
+///   found.
 /// - rank = unknown_rank: the path is taken with the largest rank for which there are 1.2 times as many entries as
 ///   degrees of freedom, 1.2 k (m + n - k), and at most 50. Ranks that stay along it, the singular value after them ten
 ///   times below the last for three lambdas or more, and the largest are fitted without a tenth of the entries, and the
