@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <limits>
 
 #include "completion/fit.hpp"
+#include "completion/journal.hpp"
 #include "completion/rank_search.hpp"
 #include "completion/spectral_start.hpp"
 #include "linalg/progress.hpp"
@@ -15,10 +15,10 @@ namespace nearlinear {
 namespace {
 
 constexpr const char* caller = "complete";
-constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
 
 using completion::Goal;
 using completion::HalfSweeps;
+using completion::Journal;
 using completion::Observations;
 using completion::PaddedFactor;
 using completion::Scale;
@@ -157,120 +157,6 @@ Index determined_rank(const Observations& observed, bool has_biases) {
     for (Index i = 0; i < side->lines; ++i) least = std::min(least, side->count(i) - (has_biases ? 1 : 0));
   return least;
 }
-
-/// What the caller sees: history, validation, the best model so far.
-class Journal {
- public:
-  using Clock = std::chrono::steady_clock;
-
-  Journal(const CompletionOptions& options, const ValidationEntries& validation, const Scale& scale, double mu,
-          double offset, Clock::time_point begin)
-      : options_(options), validation_(validation), scale_(scale), mu_(mu), offset_(offset), begin_(begin) {}
-
-  bool report(const CompletionStep& step, const PaddedFactor& U, const PaddedFactor& V) {
-    CompletionStep shown = step;
-    shown.objective = scale_.objective_back(step.objective) - offset_;
-    shown.lam = scale_.ridge_back(step.lam);
-    shown.training_rmse = scale_.value_back(step.training_rmse);
-    const std::vector<double> squares = validation_squares(U, V);
-    shown.validation_rmse = scale_.value_back(root_mean(squares));
-    shown.seconds = std::chrono::duration<double>(Clock::now() - begin_).count();
-    const bool is_new_stage = !history_.empty() && shown.lam != history_.back().lam;
-    history_.push_back(shown);
-    bool goes_on = true;
-    if (options_.callback && !options_.callback(shown)) {
-      status_ = CompletionStatus::stopped;
-      goes_on = false;
-    }
-    if (!validation_.values.empty()) {
-      if (!(shown.validation_rmse >= best_)) {
-        best_ = shown.validation_rmse;
-        best_lam_ = shown.lam;
-        best_U_ = U.copy();
-        best_V_ = V.copy();
-        waited_ = 0;
-        if (shown.phase == CompletionStep::Phase::biases) {
-          biases_ = squares;
-          biases_U_ = U.copy();
-          biases_V_ = V.copy();
-        }
-        is_clear_ = is_clearly_less(squares, biases_);
-      } else if (shown.phase != CompletionStep::Phase::homotopy || is_new_stage) {
-        ++waited_;
-      }
-      if (goes_on && waited_ >= options_.patience) {
-        status_ = CompletionStatus::early_stop;
-        goes_on = false;
-      }
-    }
-    return goes_on;
-  }
-
-  [[nodiscard]] CompletionStatus status(CompletionStatus of_fit) const {
-    return status_ == CompletionStatus::converged ? of_fit : status_;
-  }
-  [[nodiscard]] std::vector<CompletionStep>& history() { return history_; }
-  [[nodiscard]] bool has_best() const { return best_U_.lines > 0; }
-  PaddedFactor& best_U() { return prefers_biases() ? biases_U_ : best_U_; }
-  PaddedFactor& best_V() { return prefers_biases() ? biases_V_ : best_V_; }
-  [[nodiscard]] double best() const {
-    if (!has_best()) return not_a_number;
-    return prefers_biases() ? scale_.value_back(root_mean(biases_)) : best_;
-  }
-  [[nodiscard]] double best_lam() const { return best_lam_; }
-
- private:
-  /// Of every validation entry.
-  [[nodiscard]] std::vector<double> validation_squares(const PaddedFactor& U, const PaddedFactor& V) const {
-    std::vector<double> squares(validation_.values.size());
-    for (std::size_t e = 0; e < validation_.values.size(); ++e) {
-      const double* const u = U.row(validation_.rows[e]);
-      const double* const v = V.row(validation_.cols[e]);
-      double value = mu_;
-      for (Index k = 0; k < U.rank; ++k) value += u[k] * v[k];
-      if (U.has_bias) value += u[U.rank] + v[V.rank];
-      const double residual = value - scale_.value(validation_.values[e]);
-      squares[e] = residual * residual;
-    }
-    return squares;
-  }
-
-  [[nodiscard]] static double root_mean(const std::vector<double>& squares) {
-    if (squares.empty()) return not_a_number;
-    double sum = 0;
-    for (const double square : squares) sum += square;
-    return std::sqrt(sum / static_cast<double>(squares.size()));
-  }
-
-  /// Whether one is less than the other in the mean, by more than the standard error of their difference.
-  [[nodiscard]] static bool is_clearly_less(const std::vector<double>& one, const std::vector<double>& other) {
-    const auto count = static_cast<double>(other.size());
-    double sum = 0, square = 0;
-    for (std::size_t e = 0; e < other.size(); ++e) sum += other[e] - one[e];
-    const double mean = sum / count;
-    for (std::size_t e = 0; e < other.size(); ++e) square += (other[e] - one[e] - mean) * (other[e] - one[e] - mean);
-    return mean > std::sqrt(square) / count;
-  }
-
-  /// Factors are worth having where validation entries tell them from chance.
-  [[nodiscard]] bool prefers_biases() const { return !biases_.empty() && !is_clear_ && !options_.chooses_lam; }
-
-  const CompletionOptions& options_;
-  const ValidationEntries& validation_;
-  Scale scale_;
-  double mu_;
-  double offset_;
-  Clock::time_point begin_;
-  std::vector<CompletionStep> history_;
-  PaddedFactor best_U_, best_V_;
-  PaddedFactor biases_U_, biases_V_;
-  std::vector<double> biases_;  // validation squares of biases alone
-  bool is_clear_ = false;       // that the best model is better
-  double best_ = not_a_number;
-  double best_lam_ = 0;
-  Index waited_ = 0;
-  CompletionStatus status_ = CompletionStatus::converged;
-};
 
 PaddedFactor factor(const Array<double>& rows, const Array<double>& biases, Index lines, Index rank,
                     const Scale& scale) {
