@@ -46,7 +46,7 @@ class Task:
         bound = OVER_LIMIT * noise_limit(given) if noise > 0 else ERROR
         own, _ = ours.timed(partial(ours.complete, given.X, k, tol=ours.tol(ratio, k), seed=0, n_threads=1))
         most = LONGEST if n < SIZES[1] else LONGEST_OF_LARGE
-        return cls(given, bound, max(2.5 * own, min(most, max(SHORTEST, OF_OURS * own))))
+        return cls(given, bound, max(1.25 * own, min(most, max(SHORTEST, OF_OURS * own))))
 
 
 @dataclass(frozen=True)
@@ -241,7 +241,7 @@ ROOM = Room(
         "as few iterations as are enough, which were found beforehand, by trying, and are no part of its time; where "
         "none are enough, those with the least error, which "
         f'stands with it under "wrong". Tried was what takes up to {OF_OURS:g} times our own time on one thread, but '
-        f"at least {SHORTEST:g} s and at most {LONGEST:g} s, {LONGEST_OF_LARGE:g} s from n = {SIZES[1]} on, or 2.5 "
+        f"at least {SHORTEST:g} s and at most {LONGEST:g} s, {LONGEST_OF_LARGE:g} s from n = {SIZES[1]} on, or 1.25 "
         "times our own. cmfrec is called with conjugate gradients, no biases, "
         f"lambda = {peers.NO_RIDGE:g}, float64 and entries times {peers.SCALE:g}, without which it stops too early; "
         "surprise and libmf (float32), which follow stochastic gradients, without lambda, and with the best of "
