@@ -7,6 +7,7 @@
 
 #include "core/arithmetic.hpp"
 #include "linalg/rates.hpp"
+#include "nearlinear/linalg/batched.hpp"
 #include "nearlinear/linalg/elementwise.hpp"
 
 namespace nearlinear::completion {
@@ -17,25 +18,6 @@ constexpr Index chunk = 1 << 13;  // numbers of each array that are in the cache
 void take(const Array<double>& from, Array<double>& to) {
   if (to.size() != from.size()) to = Array<double>(from.size());
   std::copy_n(from.data(), from.size(), to.data());
-}
-
-/// Cholesky's method for a small A x = b, both of which are overwritten. False where A is not positive definite.
-bool solve(std::size_t size, std::vector<double>& A, std::vector<double>& b) {
-  for (std::size_t p = 0; p < size; ++p) {
-    for (std::size_t q = 0; q <= p; ++q) {
-      double sum = A[p * size + q];
-      for (std::size_t o = 0; o < q; ++o) sum -= A[p * size + o] * A[q * size + o];
-      if (p == q && !(sum > 0)) return false;
-      A[p * size + q] = p == q ? std::sqrt(sum) : sum / A[q * size + q];
-    }
-    for (std::size_t o = 0; o < p; ++o) b[p] -= A[p * size + o] * b[o];
-    b[p] /= A[p * size + p];
-  }
-  for (std::size_t p = size; p-- > 0;) {
-    for (std::size_t o = p + 1; o < size; ++o) b[p] -= A[o * size + p] * b[o];
-    b[p] /= A[p * size + p];
-  }
-  return true;
 }
 
 }  // namespace
@@ -92,12 +74,15 @@ std::vector<double> Acceleration::weights() const {
   }
   for (std::size_t p = 0; p < size; ++p) {
     for (std::size_t q = 0; q < size; ++q)
-      A[p * size + q] = p == q ? 1 + rounding : scale[p] * scale[q] * of_differences(other(p), other(q));
+      A[p * size + q] = p == q ? 1 : scale[p] * scale[q] * of_differences(other(p), other(q));
     b[p] = scale[p] * (inner_[last][last] - inner_[other(p)][last]);
   }
   std::vector<double> result(count(), 0.0);
   result[last] = 1;
-  if (!solve(size, A, b)) return result;
+  const auto unknowns = static_cast<Index>(size);
+  const BatchView<double> x(b.data(), 1, unknowns, 1);
+  Index status = 0;
+  if (cholesky_solve_batch<double>({A.data(), 1, unknowns, unknowns}, x, x, {&status, 1}, rounding) != 0) return result;
   for (std::size_t p = 0; p < size; ++p) {
     result[other(p)] = scale[p] * b[p];
     result[last] -= result[other(p)];

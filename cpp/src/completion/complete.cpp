@@ -256,12 +256,12 @@ Completion complete(const CsrView<double, I>& X, std::span<const double> weights
       options.nonnegative ? completion::singular_values(U, V, threads) : completion::balance(U, V, threads);
   double squares = sweeps.residuals(observed.rows, V, U, nullptr);
   // Without a ridge, factors may have grown to where their product cancels: what balancing has lost of it by rounding,
-  // a sweep brings back.
+  // a sweep brings back. Where the residual is below what was asked for, nothing is lost.
   constexpr int most_repairs = 3;
-  constexpr double rounding = 1e-10;
-  for (int s = 0; s < most_repairs && options.lam == 0 && !options.nonnegative && !options.implicit && rank > 0 &&
-                  !journal.has_best() && squares > (1 + rounding) * fit.squares();
-       ++s) {
+  constexpr double notable = 1e-3;
+  const bool may_cancel = must_determine && !options.nonnegative && rank > 0 && !journal.has_best();
+  const double enough = std::max((1 + notable) * fit.squares(), options.tol * options.tol * square_sum(observed));
+  for (int s = 0; s < most_repairs && may_cancel && squares > enough; ++s) {
     const completion::Ridge none{};
     sweeps.update(observed.cols, U, V, none, {}, false);
     sweeps.update(observed.rows, V, U, none, {}, false);

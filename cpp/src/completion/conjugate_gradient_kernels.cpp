@@ -37,7 +37,7 @@ double largest(Index stride, const double* x) {
   return ei::predux_max(result);
 }
 
-/// WF rows of a line: where they are, and what is added to their weights' roots times the model.
+/// WF rows of a line: where they are, and the residuals of their entries.
 struct Group {
   const double* rows[WF];
   alignas(64) double e[WF];
@@ -62,17 +62,9 @@ void fill(const Lines& lines, Index begin, Index count, const Factor& other, dou
   }
 }
 
-/// Of W rows, e <- e - P x, r <- r + P^T e, squares <- squares + those of columns, and the rows times `scale`.
+/// Of W rows, e <- e - P x, r <- r + P^T e, squares <- squares + those of columns.
 void subtract_model(Index stride, const double* const* rows, const double* x, double* e, double* r, double* squares) {
-  P parts[W];
-#pragma GCC unroll 8
-  for (int lane = 0; lane < W; ++lane) parts[lane] = ei::pset1<P>(0.0);
-  for (Index q = 0; q < stride; q += W) {
-    const P value = ei::pload<P>(x + q);
-#pragma GCC unroll 8
-    for (int lane = 0; lane < W; ++lane) parts[lane] = ei::pmadd(ei::pload<P>(rows[lane] + q), value, parts[lane]);
-  }
-  ei::pstore(e, ei::psub(ei::pload<P>(e), sums_of(parts)));
+  ei::pstore(e, ei::psub(ei::pload<P>(e), row_products(stride, [rows](int lane) { return rows[lane]; }, x)));
   for (Index q = 0; q < stride; q += W) {
     P sum = ei::pload<P>(r + q), square = ei::pload<P>(squares + q);
 #pragma GCC unroll 8

@@ -127,7 +127,7 @@ void Fit::accelerated_sweep(const Ridge& ridge, Phase phase) {
   // Without a ridge, factors may grow until rounding is all that sweeps bring: the last ones are kept from that.
   const bool is_extrapolated = acceleration_.is_extrapolated();
   const bool may_rise = !is_extrapolated && phase == Phase::polish && last_.phase == phase && ridge.factors == 0;
-  const PaddedFactor V = may_rise ? V_.copy() : PaddedFactor();
+  PaddedFactor V = may_rise ? V_.copy() : PaddedFactor();
   const auto [squares, objective] = update(ridge);
   const bool has_risen = !(objective <= last_.objective);
   if (has_risen && is_extrapolated) {
@@ -136,7 +136,7 @@ void Fit::accelerated_sweep(const Ridge& ridge, Phase phase) {
   }
   if (has_risen && may_rise) {
     acceleration_.restore(U_);
-    V_ = V.copy();
+    V_ = std::move(V);
     is_over_ = true;
     status_ = CompletionStatus::converged;
     return;

@@ -36,20 +36,9 @@ void add_tile(Index count, Index stride, const double* panel, const double* left
 }
 
 /// values_t <- a_t^T x for rows of a panel, up to a whole register; the rows behind them may hold anything.
-void row_products(Index count, Index stride, const double* panel, const double* x, double* values) {
-  for (Index t = 0; t < count; t += W) {
-    const double* const rows = panel + t * stride;
-    P parts[W];
-#pragma GCC unroll 8
-    for (int lane = 0; lane < W; ++lane) parts[lane] = ei::pset1<P>(0.0);
-    for (Index q = 0; q < stride; q += W) {
-      const P value = ei::pload<P>(x + q);
-#pragma GCC unroll 8
-      for (int lane = 0; lane < W; ++lane)
-        parts[lane] = ei::pmadd(ei::pload<P>(rows + lane * stride + q), value, parts[lane]);
-    }
-    ei::pstore(values + t, sums_of(parts));
-  }
+void panel_products(Index count, Index stride, const double* panel, const double* x, double* values) {
+  for (Index t = 0; t < count; t += W)
+    ei::pstore(values + t, row_products(stride, [=](int lane) { return panel + (t + lane) * stride; }, x));
 }
 
 /// The lower triangle of G += P^T P, up to row `rows`.
@@ -109,7 +98,7 @@ void residuals(const Lines& lines, const Factor& other, const double* x, double*
     for (Index begin = lines.begin[i]; begin < lines.begin[i + 1]; begin += chunk) {
       const Index end = std::min(lines.begin[i + 1], begin + chunk), count = end - begin;
       gather(lines, begin, end, other, panel, y);
-      row_products(count, stride, panel, x + i * stride, products);
+      panel_products(count, stride, panel, x + i * stride, products);
       for (Index t = 0; t < count; ++t) products[t] -= y[t];
       squares[i] += sum_of_squares(count, products);
       if (gradient != nullptr) add_products(count, stride, panel, products, gradient + i * stride);

@@ -104,6 +104,20 @@ inline P sums_of(P (&parts)[W]) {
   return sum;
 }
 
+/// The products of x with W rows, row(0), ..., row(W - 1) of `stride` numbers.
+template <class Row>
+P row_products(Index stride, const Row& row, const double* x) {
+  P parts[W];
+#pragma GCC unroll 8
+  for (int lane = 0; lane < W; ++lane) parts[lane] = ei::pset1<P>(0.0);
+  for (Index q = 0; q < stride; q += W) {
+    const P value = ei::pload<P>(x + q);
+#pragma GCC unroll 8
+    for (int lane = 0; lane < W; ++lane) parts[lane] = ei::pmadd(ei::pload<P>(row(lane) + q), value, parts[lane]);
+  }
+  return sums_of(parts);
+}
+
 /// Entries of a line as columns of the panel, `length` numbers apart: entry t of column q is w_t^{1/2} v_t[q], or
 /// w_t^{1/2} for the bias. Behind the entries are zeros up to a whole register.
 inline void gather_columns(const Lines& lines, Index begin, Index count, const Factor& other, const double* zeros,

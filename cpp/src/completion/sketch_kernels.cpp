@@ -31,7 +31,7 @@ void multiply(Index length, Index unknowns, const double* panel, const double* x
   }
 }
 
-/// z <- P^T y, and with `squares` the sums of squares of P's columns. Four columns share what is read of y.
+/// z <- P^T y. Four columns share what is read of y.
 void multiply_transposed(Index length, Index unknowns, const double* panel, const double* y, double* z) {
   Index q = 0;
   for (; q + 4 <= unknowns; q += 4) {
