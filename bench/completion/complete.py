@@ -244,7 +244,7 @@ ROOM = Room(
         f"at least {SHORTEST:g} s and at most {LONGEST:g} s, {LONGEST_OF_LARGE:g} s from n = {SIZES[1]} on, or 1.25 "
         "times our own. cmfrec is called with conjugate gradients, no biases, "
         f"lambda = {peers.NO_RIDGE:g}, float64 and entries times {peers.SCALE:g}, without which it stops too early; "
-        "surprise and libmf (float32), which follow stochastic gradients on one thread, without lambda, with the best of "
+        "surprise and libmf (float32), which follow stochastic gradients on one thread, without lambda, by the best of "
         f"several steps, which were tried beforehand as well: {steps(peers.SURPRISE_STEPS)} over the root of k, and "
         f"{steps(peers.LIBMF_STEPS)}. pymanopt minimises on FixedRankEmbedded by conjugate gradients, with a sparse "
         "gradient and singular vectors to begin with, and does not form all entries of products, as it would without "
