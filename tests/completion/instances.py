@@ -9,7 +9,8 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
-from tests.completion.reference import Array, Mask, Model, factors_only, orthonormal
+from tests.completion.determined import orthonormal
+from tests.completion.reference import Array, Mask, Model, factors_only
 
 
 @dataclass(frozen=True)

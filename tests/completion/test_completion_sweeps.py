@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import nearlinear as nl
-from tests.completion import instances, reference
+from tests.completion import determined, instances, reference
 from tests.completion.test_complete import check_balance, check_history, fit, kkt_residual, model_of, problem_of
 from tests.completion.test_recovery import floor, identifiable, recovered
 
@@ -103,7 +103,7 @@ def test_errors_reach_the_bound_for_noise(solver: Any) -> None:
     ratios = []
     for seed in range(10):
         instance = instances.uniform(150, 140, 4, 3.0, noise=1e-3, seed=seed)
-        bound = reference.cramer_rao_rmse(instance.truth.U, instance.truth.V, instance.mask, 1e-3)
+        bound = determined.cramer_rao_rmse(instance.truth.U, instance.truth.V, instance.mask, 1e-3)
         errors = (fit(instance, solver=solver, maxiter=2000).dense() - instance.truth.dense)[~instance.mask]
         ratios.append(np.sqrt(np.mean(errors**2)) / bound)
     assert np.mean(ratios) < 1.03

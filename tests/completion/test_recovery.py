@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 import nearlinear as nl
-from tests.completion import instances, reference
+from tests.completion import determined, instances, reference
 from tests.completion.test_complete import fit, model_of
 
 
 def identifiable(count: int, size: int, k: int, ratio: float, first_seed: int = 0) -> list[instances.Instance]:
     """Square instances that their entries determine, `count` before the others are left out."""
     made = [instances.uniform(size, size, k, ratio, seed=seed) for seed in range(first_seed, first_seed + count)]
-    return [one for one in made if reference.identifiable(one.truth.U, one.truth.V, one.mask)]
+    return [one for one in made if determined.identifiable(one.truth.U, one.truth.V, one.mask)]
 
 
 def recovered(instance: instances.Instance, **options: Any) -> bool:
@@ -55,7 +55,7 @@ def test_what_is_not_identifiable_is_fitted_all_the_same() -> None:
     rng = np.random.default_rng(0)
     truth = instances.gaussian(rng, 40, 30, 2)
     instance = instances.observe("blocks", truth, instances.blocks_mask(rng, 40, 30, 0))
-    assert not reference.identifiable(truth.U, truth.V, instance.mask)
+    assert not determined.identifiable(truth.U, truth.V, instance.mask)
     result = fit(instance)
     assert result.success
     assert result.training_rmse < 1e-7
@@ -149,7 +149,7 @@ def test_errors_reach_the_bound_for_noise(sigma: float) -> None:
     for seed in range(4):
         instance = instances.uniform(80, 80, 2, 4.0, noise=sigma, seed=seed)
         where = ~instance.mask
-        bound = reference.cramer_rao_rmse(instance.truth.U, instance.truth.V, instance.mask, sigma)
+        bound = determined.cramer_rao_rmse(instance.truth.U, instance.truth.V, instance.mask, sigma)
         for solver, found in ratios.items():
             errors = (fit(instance, solver=solver).dense() - instance.truth.dense)[where]
             found.append(float(np.sqrt(np.mean(errors**2))) / bound)
