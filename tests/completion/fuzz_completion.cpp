@@ -63,11 +63,11 @@ void check_model(const Entries& X, const nearlinear::Completion& fit, const near
   nearlinear::predict(model, rows, cols, values);
   std::vector<Index> first(1);
   nearlinear::recommend(model, 0, {}, first, best);
-  double largest = values[0], size = 0;
-  for (const double value : values) {
-    largest = std::max(largest, value);
-    size = std::max(size, std::abs(value));
-  }
+  const double largest = *std::max_element(values.begin(), values.end());
+  double size = std::abs(model.mu);  // of what is added: it may cancel
+  for (const double bias : model.row_bias) size = std::max(size, std::abs(bias));
+  for (const double bias : model.col_bias) size = std::max(size, std::abs(bias));
+  for (const double value : values) size = std::max(size, std::abs(value));
   require(best[0] >= largest - 1e-6 * size);
   std::vector<double> factors(static_cast<std::size_t>(X.rows * model.rank)),
       biases(static_cast<std::size_t>(model.row_bias.size()));

@@ -178,6 +178,21 @@ def test_scale(solver: Any, power: int, biases: bool, lam: float) -> None:
     assert second.nit == first.nit
 
 
+@pytest.mark.parametrize("seed", range(30))
+def test_numbers_beyond_the_range_of_single_precision(seed: int) -> None:
+    """Conjugate gradients take their steps in it, yet none may make the objective rise."""
+    rng = np.random.default_rng(seed)
+    m, n = rng.integers(2, 12, 2)
+    X = rng.standard_normal((m, n)) * 10.0 ** rng.choice([-60, 0, 60], (m, n))
+    options: Any = {"lam": 1.0, "solver": "cg", "homotopy": False, "maxiter": 30, "seed": 0}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", nl.completion.CompletionWarning)
+        model = nl.completion.complete(X, min(m, n, 3 + seed % 8), mask=rng.random((m, n)) < 0.7, **options)
+    objective = np.array([step["objective"] for step in model.history])
+    assert np.isfinite(objective).all()
+    assert (objective[1:] <= (1 + 1e-6) * objective[:-1]).all()
+
+
 @pytest.mark.parametrize("solver", ["als", "cg", "vp"])
 def test_order_of_rows_and_columns_does_not_matter(solver: Any) -> None:
     rng = np.random.default_rng(4)

@@ -37,6 +37,9 @@ double largest(Index stride, const double* x) {
   return ei::predux_max(result);
 }
 
+constexpr double rounding = 2e-7;          // of a product's factors and of its sum, in single precision
+constexpr double rounding_of_rho = 1e-10;  // relative to the first one: of a gradient that sums have made smaller
+
 /// WF rows of a line: where they are, and the residuals of their entries.
 struct Group {
   const double* rows[WF];
@@ -193,6 +196,24 @@ class Blocks {
   float* sums_;
 };
 
+/// The line's rows, whose model has been subtracted already.
+void put_rows(const Lines& lines, Index begin, Index count, const Factor& other, double* copies, const double* zeros,
+              const double* scale, float* scratch, Group& group, Blocks& blocks) {
+  for (Index t = 0; t < count; t += WF) {
+    fill(lines, begin + t, std::min<Index>(count - t, WF), other, copies, zeros, group);
+    blocks.put(t, other.stride, group.rows, scale, scratch);
+  }
+}
+
+/// Whether the line's numbers are so small in the units of all lines that single precision loses their products. Of the
+/// columns, `squares` are the sums of squares.
+bool is_lost(Index unknowns, const double* squares, const double* scale) {
+  constexpr double least = 1e-20;  // above, what is too small for single precision is less than its rounding
+  for (Index k = 0; k < unknowns; ++k)
+    if (squares[k] > 0 && squares[k] * scale[k] * scale[k] < least) return true;
+  return false;
+}
+
 /// The largest weight's root, in whose unit those of the line are.
 double largest_root(const Lines& lines, Index begin, Index end) {
   if (lines.root_weight == nullptr) return 1;
@@ -215,7 +236,8 @@ void conjugate_gradients(const Lines& lines, const Factor& other, const double* 
   double* const rest = q + stride;
   double* const zeros = rest + stride;
   double* const scale = zeros + stride;
-  double* const copies = scale + stride;
+  double* const unit = scale + stride;
+  double* const copies = unit + stride;
   double* const e = copies + register_rows * stride;
   // Of single precision, in the same memory.
   auto* const scratch = reinterpret_cast<float*>(e + (longest + register_rows - 1) / register_rows * register_rows);
@@ -230,7 +252,10 @@ void conjugate_gradients(const Lines& lines, const Factor& other, const double* 
     Blocks blocks(length, unknowns, product + length, sums);
     double* const u = x + i * stride;
     const double root = largest_root(lines, begin, begin + count);
-    for (Index k = 0; k < stride; ++k) scale[k] = 1 / (root * units[k]);
+    for (Index k = 0; k < stride; ++k) {
+      unit[k] = root * units[k];
+      scale[k] = 1 / unit[k];
+    }
     std::fill_n(r, 4 * stride, 0.0);
     for (Index t = 0; t < length; t += WF) {
       const Index here = std::clamp<Index>(count - t, 0, WF);
@@ -240,6 +265,13 @@ void conjugate_gradients(const Lines& lines, const Factor& other, const double* 
       for (Index l = 0; l < WF; l += W) subtract_model(stride, group.rows + l, u, group.e + l, r, inverse);
       std::copy_n(group.e, WF, e + t);
       blocks.put(t, stride, group.rows, scale, scratch);
+    }
+    if (is_lost(unknowns, inverse, scale)) {
+      for (Index k = 0; k < unknowns; ++k) {
+        unit[k] = std::sqrt(inverse[k]);
+        scale[k] = unit[k] > 0 ? 1 / unit[k] : 0;
+      }
+      put_rows(lines, begin, count, other, copies, zeros, scale, scratch, group, blocks);
     }
     add_common(unknowns, stride, common, u, q);
     for (Index k = 0; k < stride; ++k) {
@@ -252,31 +284,37 @@ void conjugate_gradients(const Lines& lines, const Factor& other, const double* 
       inverse[k] = inverse[k] > 0 ? 1 / inverse[k] : 0;
       p[k] = inverse[k] * r[k];
     }
-    double rho = dot(stride, p, r);
+    double rho = dot(stride, p, r), energy = rho;  // p^T D p, for the diagonal D
+    // The products are exact up to `uncertain` energy^{1/2}. No step is longer than one for the largest they may be:
+    // the objective cannot rise. It ends where rounding may be all that is left of the gradient.
+    const double uncertain = rounding * std::sqrt(static_cast<double>(length));
     constexpr double nothing = 1e-290;  // below, numbers lose digits and time
-    for (Index step = 0; step < steps && rho > nothing; ++step) {
+    const double least = std::max(nothing, rounding_of_rho * rho);
+    for (Index step = 0; step < steps && rho > least; ++step) {
       // Relative to its largest number, which single precision might not hold.
-      for (Index k = 0; k < stride; ++k) q[k] = p[k] * units[k];
-      const double size = largest(stride, q);
+      for (Index k = 0; k < stride; ++k) q[k] = p[k] * unit[k];
+      double size = largest(stride, q);
+      if (!(size > 0)) size = 1;
       for (Index k = 0; k < stride; ++k) direction[k] = static_cast<float>(q[k] / size);
       const bool is_last = step + 1 == steps;
-      const double back = root * size;
       std::fill_n(q, stride, 0.0);
       const double square = blocks.multiply(direction, product, is_last ? nullptr : q);
       std::fill_n(rest, stride, 0.0);
       add_common(unknowns, stride, common, p, rest);
       for (Index k = 0; k < stride; ++k) rest[k] += ridge[k] * p[k];
-      const double curvature = back * back * square + dot(stride, p, rest);
+      const double of_rows = size * std::sqrt(square) + uncertain * std::sqrt(energy);
+      const double curvature = of_rows * of_rows + dot(stride, p, rest);
       if (!(curvature > 0)) break;
-      const double alpha = rho / curvature, of_product = alpha * back;
+      const double alpha = rho / curvature, of_product = alpha * size;
       for (Index k = 0; k < stride; ++k) u[k] += alpha * p[k];
       for (Index t = 0; t < length; ++t) e[t] -= of_product * static_cast<double>(product[t]);
       if (is_last) break;
       for (Index k = 0; k < stride; ++k) {
-        r[k] -= alpha * (back * root * units[k] * q[k] + rest[k]);
+        r[k] -= alpha * (size * unit[k] * q[k] + rest[k]);
         rest[k] = inverse[k] * r[k];
       }
       const double next = dot(stride, r, rest), beta = next / rho;
+      energy = next + beta * beta * energy;
       rho = next;
       for (Index k = 0; k < stride; ++k) p[k] = rest[k] + beta * p[k];
     }
