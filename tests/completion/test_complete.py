@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import nearlinear as nl
-from tests.completion import instances, reference
+from tests.completion import instances, reference, variants
 from tests.completion.instances import Instance
 from tests.completion.reference import Array, Model
 
@@ -45,7 +45,7 @@ def model_of(result: Any) -> Model:
 def problem_of(instance: Instance) -> tuple[Array, Any, Array]:
     """What reference.py minimises: of implicit feedback another problem with all entries."""
     X, mask, W = instance.problem
-    return reference.implicit_problem(np.where(mask, X, 0.0), mask) if instance.implicit else (X, mask, W)
+    return variants.implicit_problem(np.where(mask, X, 0.0), mask) if instance.implicit else (X, mask, W)
 
 
 def kkt_residual(instance: Instance, result: Any) -> float:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import nearlinear as nl
-from tests.completion import determined, instances, reference
+from tests.completion import determined, instances, reference, variants
 from tests.completion.test_complete import check_balance, check_history, fit, kkt_residual, model_of, problem_of
 from tests.completion.test_recovery import floor, identifiable, recovered
 
@@ -137,7 +137,7 @@ def test_dropped_lines_are_those_of_the_core() -> None:
     truth = instances.gaussian(rng, 60, 50, 3)
     for _ in range(100):
         mask = rng.random((60, 50)) < rng.uniform(0.1, 0.2)
-        rows, cols = reference.core_lines(mask, 3)
+        rows, cols = variants.core_lines(mask, 3)
         if not rows.any():
             continue
         made = instances.observe("thin", truth, mask)

@@ -10,7 +10,7 @@ import pytest
 import scipy.sparse
 
 import nearlinear as nl
-from tests.completion import instances, reference
+from tests.completion import instances, reference, variants
 from tests.completion.instances import Instance
 from tests.completion.test_complete import biased, fit, model_of, problem_of, weighted
 
@@ -163,9 +163,9 @@ def test_fold_in(axis: Any) -> None:
         if instance.nonnegative:
             X = np.abs(X)
         W = rng.uniform(0.5, 2, shape)
-        step = reference.nonnegative_half_sweep if instance.nonnegative else reference.half_sweep
+        step = variants.nonnegative_half_sweep if instance.nonnegative else reference.half_sweep
         new = (X, mask, W) if axis == 0 else (X.T, mask.T, W.T)
-        U, b = reference.fold_in(*new, model_of(result), instance.lam, axis=axis, biases=instance.biases, step=step)
+        U, b = variants.fold_in(*new, model_of(result), instance.lam, axis=axis, biases=instance.biases, step=step)
         folded = result.fold_in(X, axis, weights=W)
         size = np.abs(U).max(initial=0.0) + np.abs(b).max(initial=0.0)
         name = instance.name
@@ -215,7 +215,7 @@ def test_fold_in_of_nonnegative_and_of_implicit_models(axis: Any) -> None:
         np.testing.assert_allclose(folded.factors, factors, atol=1e-4 * np.abs(factors).max())
         assert X is not truth or folded.factors.min() >= 0
     problem = problem_of(counts)
-    wanted = reference.fold_in(*(problem if axis == 0 else (p.T for p in problem)), model_of(model), 0.5, axis=axis)[0]
+    wanted = variants.fold_in(*(problem if axis == 0 else (p.T for p in problem)), model_of(model), 0.5, axis=axis)[0]
     np.testing.assert_allclose(folded.factors, wanted, atol=1e-8)
 
 

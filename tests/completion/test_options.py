@@ -7,7 +7,7 @@ import pytest
 import scipy.sparse
 
 import nearlinear as nl
-from tests.completion import instances, reference
+from tests.completion import instances, reference, variants
 from tests.completion.instances import Instance
 from tests.completion.test_complete import biased, fit, kkt_residual, model_of, problem_of, weighted
 
@@ -25,7 +25,7 @@ def test_biases_alone(lam: float, has_weights: bool) -> None:
     instance = weighted(instance) if has_weights else instance
     result = fit(instance, 0, tol=1e-12)
     X, mask, W = instance.problem
-    wanted = reference.bias_model(X, mask, W, lam)
+    wanted = variants.bias_model(X, mask, W, lam)
     assert result.U.shape == (40, 0)
     assert result.V.shape == (30, 0)
     assert (result.rank, result.s.size, result.success) == (0, 0, True)
@@ -149,13 +149,13 @@ def test_implicit_feedback(solver: Any) -> None:
     instance = instances.counts()
     result = fit(instance, solver=solver, tol=1e-12, maxiter=3000)
     X = np.where(instance.mask, instance.dense, 0.0)
-    value = reference.implicit_objective(X, instance.mask, result.U, result.V, instance.lam)
+    value = variants.implicit_objective(X, instance.mask, result.U, result.V, instance.lam)
     assert np.isclose(result.objective, value, rtol=1e-6)
     assert kkt_residual(instance, result) <= 1e-6
-    np.testing.assert_allclose(reference.implicit_half_sweep(X, instance.mask, result.V, 0.5), result.U, atol=1e-4)
+    np.testing.assert_allclose(variants.implicit_half_sweep(X, instance.mask, result.V, 0.5), result.U, atol=1e-4)
     start = reference.start(*problem_of(instance), instance.rank)
     model = reference.alternating_minimisation(*problem_of(instance), start, instance.lam, sweeps=30)
-    assert value <= (1 + 1e-3) * reference.implicit_objective(X, instance.mask, model.U, model.V, instance.lam)
+    assert value <= (1 + 1e-3) * variants.implicit_objective(X, instance.mask, model.U, model.V, instance.lam)
 
 
 def test_zeros_of_implicit_feedback() -> None:
@@ -220,7 +220,7 @@ def test_dropped_lines_are_those_of_the_core(biases: bool) -> None:
     found = 0
     for _ in range(10):
         mask = rng.random((40, 30)) < 0.13
-        rows, cols = reference.core_lines(mask, 2 + biases)
+        rows, cols = variants.core_lines(mask, 2 + biases)
         X = np.where(mask, truth.dense, np.nan)
         options: Any = {"underdetermined": "drop", "biases": biases, "seed": 0, "maxiter": 20}
         if not rows.any():
