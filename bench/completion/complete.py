@@ -237,9 +237,9 @@ ROOM = Room(
         "the root mean square relative to that of the values. Where the known entries have noise, of standard "
         f"deviation {NOISE:g}, the bound is {OVER_LIMIT:g} times the error of least squares linearised at the truth, "
         'for the same noise; "over noise" is what was reached of it. We stop by our own criterion, at a residual of '
-        f"{ours.TOL:g}, with k = 5 and 10 at ratio 1.5 of {ours.TOL_OF_FEW:g}. Peers have none that suits: each gets "
-        "as few iterations as are enough, which were found beforehand, by trying, and are no part of its time; where "
-        "none are enough, those with the least error, which "
+        f"{ours.TOL:g}; at ratio 1.5 of {ours.TOL_OF_FEW[5]:g} for k = 5 and {ours.TOL_OF_FEW[10]:g} for k = 10. Peers "
+        "have none that suits: each gets as few iterations as are enough, which were found beforehand, by trying, and "
+        "are no part of its time; where none are enough, those with the least error, which "
         f'stands with it under "wrong". Tried was what takes up to {OF_OURS:g} times our own time on one thread, but '
         f"at least {SHORTEST:g} s and at most {LONGEST:g} s, {LONGEST_OF_LARGE:g} s from n = {SIZES[1]} on, or 1.25 "
         "times our own. cmfrec is called with conjugate gradients, no biases, "

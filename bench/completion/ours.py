@@ -12,7 +12,8 @@ import nearlinear as nl
 from bench import machine
 from bench.__main__ import RESULTS
 
-TOL, TOL_OF_FEW = 1e-7, 1e-9  # of the residual: held-out errors are larger, the more so the fewer entries lines have
+TOL = 1e-7  # of the residual: held-out errors are larger, the more so the fewer entries lines have
+TOL_OF_FEW = {5: 1e-10, 10: 1e-9}  # at ratios below 2, for each k
 FIGURES = RESULTS / "completion"
 FEW, MANY = 2, 12  # sweeps, whose difference is timed
 
@@ -25,7 +26,7 @@ def complete(X: Any, k: int, **options: Any) -> Any:
 
 
 def tol(ratio: float, k: int) -> float:
-    return TOL_OF_FEW if ratio < 2 and k < 50 else TOL
+    return TOL_OF_FEW.get(k, TOL) if ratio < 2 else TOL
 
 
 def seconds_per_sweep(X: Any, k: int, solver: str, threads: int, repeats: int) -> float:
