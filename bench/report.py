@@ -44,6 +44,7 @@ class Report:
         self.contenders = [contender["name"] for contender in content["contenders"]]
         self.cap: float | None = content.get("cap")  # which reports of the past lack
         self.rate_name: str = content.get("rate", "GFLOP/s")
+        self._counted = {case["name"]: case["counted"] for case in content["cases"] if "counted" in case}
         self._found = {(one["case"], one["threads"], one["contender"]): one for one in content["measurements"]}
 
     def role(self, role: str) -> list[str]:
@@ -62,9 +63,16 @@ class Report:
         return found["median"] if found["status"] == "ok" else None
 
     def counted_seconds(self, case: str, threads: int, contender: str) -> float | None:
-        """Return the time, and the cap for who was stopped or has no right result."""
+        """Return the time, and what who was stopped or has no right result counts with."""
         status = self.measurement(case, threads, contender)["status"]
-        return self.cap if status in WITHOUT_TIME else self.seconds(case, threads, contender)
+        return self.counted(case, contender) if status in WITHOUT_TIME else self.seconds(case, threads, contender)
+
+    @property
+    def has_counted(self) -> bool:
+        return bool(self._counted)
+
+    def counted(self, case: str, contender: str) -> float | None:
+        return self._counted.get(case, self.cap) if contender in self.role("peer") else self.cap
 
     def ratio(self, case: str, threads: int, contender: str) -> float | None:
         """Return how many times as long as ours the contender takes, or at least takes."""
@@ -227,7 +235,7 @@ def measurement_table(report: Report, threads: int, cases: Sequence[str] | None 
 def _measured(report: Report, case: str, threads: int, contender: str) -> list[str]:
     one = report.measurement(case, threads, contender)
     if one["status"] == "capped":
-        return [f">{number(report.cap, MILLI)}", *[""] * 6]
+        return [f">{number(report.counted(case, contender), MILLI)}", *[""] * 6]
     if one["status"] != "ok":
         return [one["status"], *[""] * 6]
     is_limit = contender in report.role("limit")

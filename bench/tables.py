@@ -118,7 +118,8 @@ def _explanation(report: Report) -> str:
     if report.cap is not None:
         sentences.append(
             f"A peer's call is stopped after {report.cap:g} s, which is marked by >. Who was stopped, failed or was "
-            f"wrong is not tried on harder cases, nor with fewer threads, and counts with {report.cap:g} s there."
+            "wrong is not tried on harder cases, nor with fewer threads, and counts with "
+            + ("what was tried there." if report.has_counted else f"{report.cap:g} s there.")
         )
     return " ".join([*sentences, report.content.get("remark", "")]).rstrip()
 

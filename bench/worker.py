@@ -46,7 +46,8 @@ def _build(room: "Room", job: dict[str, Any]) -> dict[str, Any]:
     for name, value in (("input", built), ("reference", room.reference(built))):
         with (Path(job["folder"]) / f"{name}.pickle").open("wb") as file:
             pickle.dump(value, file, protocol=5)
-    return {"status": "ok", "facts": room.facts(built)}
+    counted = {"counted": room.counted(built)} if room.counted is not None else {}
+    return {"status": "ok", "facts": room.facts(built), **counted}
 
 
 def _measure(room: "Room", job: dict[str, Any]) -> dict[str, Any]:
