@@ -119,7 +119,7 @@ def _explanation(report: Report) -> str:
         sentences.append(
             f"A peer's call is stopped after {report.cap:g} s, which is marked by >. Who was stopped, failed or was "
             "wrong is not tried on harder cases, nor with fewer threads, and counts with "
-            + ("what was tried there." if report.has_counted else f"{report.cap:g} s there.")
+            + ("what was to be tried there, behind >." if report.has_counted else f"{report.cap:g} s there.")
         )
     return " ".join([*sentences, report.content.get("remark", "")]).rstrip()
 
